@@ -1,0 +1,553 @@
+/* SPDX-FileCopyrightText: The xendmd authors
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/*
+ * One definition: each key of contract section 3 is checked here and in lib/defparts, also what
+ * this version can't start, so that a file that passes today means the same tomorrow.
+ */
+#include "lib/definition.h"
+
+#include <errno.h>
+#include <fnmatch.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/cleanup.h"
+#include "lib/defparts.h"
+#include "lib/limits.h"
+#include "lib/parse.h"
+
+#define INCOMING "--incoming" /* what xl migrate puts behind a name */
+
+const struct definition_limits definition_limits_builtin = {
+	.cpu_weight = 100, .pids_max = 256, .log_max_mib = 16, .start_timeout_s = 60};
+
+static const char *const kind_names[] = {"qemu", "stubdom-linux", "stubdom-minios", "none", NULL};
+static const enum definition_kind kinds[] = {
+	DEFINITION_QEMU, DEFINITION_STUBDOM_LINUX, DEFINITION_STUBDOM_MINIOS, DEFINITION_NO_DM};
+
+static const char *const on_exit_names[] = {
+	[ON_EXIT_PAUSE] = "pause",
+	[ON_EXIT_CRASH] = "crash",
+	[ON_EXIT_DESTROY] = "destroy",
+	[ON_EXIT_PRESERVE] = "preserve",
+	[ON_EXIT_RESTART] = "restart",
+	[ON_EXIT_NONE] = "none",
+	[_ON_EXIT_MAX] = NULL,
+};
+
+const char *on_exit_name(enum on_exit_policy policy)
+{
+	return (unsigned)policy < _ON_EXIT_MAX ? on_exit_names[policy] : NULL;
+}
+
+const char *definition_kind_name(enum definition_kind kind)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
+		if (kinds[i] == kind) {
+			return kind_names[i];
+		}
+	}
+	return NULL;
+}
+
+static int no_memory(const struct json_node *node, struct err *err)
+{
+	return json_fail(node, -ENOMEM, err, "out of memory");
+}
+
+static int copy(const struct json_node *node, const char *text, char **ret, struct err *err)
+{
+	*ret = strdup(text);
+	return *ret ? 0 : no_memory(node, err);
+}
+
+static int parse_match_name(const struct json_node *node, struct definition *d, struct err *err)
+{
+	const char *text;
+	int r = json_text(node, &text, err);
+
+	if (r < 0) {
+		return r;
+	}
+	if (strlen(text) > LIMIT_NAME_BYTES) {
+		return json_fail(
+			node, -EINVAL, err, "a name has at most %d bytes", LIMIT_NAME_BYTES);
+	}
+	d->match = strpbrk(text, "*?[\\") ? DEFINITION_MATCH_GLOB : DEFINITION_MATCH_NAME;
+	return copy(node, text, &d->match_name, err);
+}
+
+static int parse_match_uuid(const struct json_node *node, struct definition *d, struct err *err)
+{
+	const char *text;
+	int r = json_text(node, &text, err);
+
+	if (r == 0 && parse_uuid(text, d->match_uuid) < 0) {
+		return json_fail(node, -EINVAL, err, "must be a uuid, is \"%.64s\"", text);
+	}
+	d->match = DEFINITION_MATCH_UUID;
+	return r;
+}
+
+static int parse_match_domid(const struct json_node *node, struct definition *d, struct err *err)
+{
+	d->match = DEFINITION_MATCH_DOMID;
+	return json_unsigned(node, 1, DOMID_FIRST_RESERVED - 1, &d->match_domid, err);
+}
+
+static int parse_match(const struct json_node *match, struct definition *d, struct err *err)
+{
+	static const char *const known[] = {"name", "uuid", "domid", NULL};
+	static int (*const parse[])(const struct json_node *, struct definition *, struct err *) = {
+		parse_match_name, parse_match_uuid, parse_match_domid};
+	struct json_node node;
+	unsigned found = 0;
+	int r = json_check_keys(match, known, err);
+
+	if (r < 0) {
+		return r;
+	}
+	for (unsigned i = 0; i < ARRAY_SIZE(parse); i++) {
+		found += json_member(match, known[i], &node);
+	}
+	if (found != 1) {
+		return json_fail(match, -EINVAL, err,
+			"must have exactly one of \"name\", \"uuid\" and \"domid\"");
+	}
+	for (unsigned i = 0; i < ARRAY_SIZE(parse) && r == 0; i++) {
+		if (json_member(match, known[i], &node)) {
+			r = parse[i](&node, d, err);
+		}
+	}
+	return r;
+}
+
+static int parse_kind(const struct json_node *root, struct definition *d, struct err *err)
+{
+	struct json_node node;
+	unsigned which;
+	int r;
+
+	if (!json_member(root, "kind", &node)) {
+		if (d->source == DEFINITION_LIBXL) {
+			return 0;
+		}
+		return json_fail_missing(
+			root, "kind", err, "is missing; only beside \"libxl\" it may be left out");
+	}
+	r = json_enum(&node, kind_names, &which, err);
+	if (r == 0) {
+		d->kind = kinds[which];
+	}
+	return r;
+}
+
+static int parse_source(const struct json_node *root, struct definition *d, struct err *err)
+{
+	static const struct {
+		const char *key;
+		enum definition_source source;
+		enum json_type type;
+	} sources[] = {{"libxl", DEFINITION_LIBXL, json_type_object},
+		{"qemu", DEFINITION_TYPED, json_type_object},
+		{"argv", DEFINITION_ARGV, json_type_array}};
+	const char *first = NULL;
+
+	for (size_t i = 0; i < ARRAY_SIZE(sources); i++) {
+		struct json_node node;
+		int r;
+
+		if (!json_member(root, sources[i].key, &node)) {
+			continue;
+		}
+		if (first) {
+			return json_fail(&node, -EINVAL, err,
+				"beside \"%s\"; at most one of \"libxl\", \"qemu\" and \"argv\" "
+				"is possible",
+				first);
+		}
+		r = json_check_type(&node, sources[i].type, err);
+		if (r < 0) {
+			return r;
+		}
+		first = sources[i].key;
+		d->source = sources[i].source;
+	}
+	return 0;
+}
+
+static int parse_binary(const struct json_node *root, struct definition *d, struct err *err)
+{
+	struct json_node node;
+	const char *path;
+	int r;
+
+	if (!json_member(root, "binary", &node)) {
+		return 0;
+	}
+	r = defparts_path(&node, DEFPARTS_PATH_BARE, &path, err);
+	return r < 0 ? r : copy(&node, path, &d->binary, err);
+}
+
+static int parse_strings(
+	const struct json_node *root, const char *key, struct strv *ret, struct err *err)
+{
+	struct json_node node;
+	const char *text;
+	int r;
+
+	if (!json_member(root, key, &node)) {
+		return 0;
+	}
+	r = json_check_type(&node, json_type_array, err);
+	if (r == 0 && json_length(&node) > LIMIT_ARGV_ITEMS) {
+		return json_fail(&node, -EINVAL, err, "more than %d arguments", LIMIT_ARGV_ITEMS);
+	}
+	for (size_t i = 0; r == 0 && i < json_length(&node); i++) {
+		struct json_node element = json_element(&node, i);
+
+		r = json_string(&element, &text, err);
+		if (r == 0) {
+			strv_add(ret, text);
+			r = defparts_check_placeholders(&element, err);
+		}
+	}
+	return r == 0 && strv_status(ret) < 0 ? no_memory(&node, err) : r;
+}
+
+static int parse_arguments(const struct json_node *root, struct definition *d, struct err *err)
+{
+	int r = parse_strings(root, "argv", &d->argv, err);
+
+	return r < 0 ? r : parse_strings(root, "extra_args", &d->extra_args, err);
+}
+
+static int parse_variable(const struct json_node *node, struct strv *ret, struct err *err)
+{
+	const char *value;
+	int r;
+
+	if (!*node->key || strchr(node->key, '=')) {
+		return json_fail(
+			node, -EINVAL, err, "a variable's name is not empty and has no \"=\"");
+	}
+	r = json_string(node, &value, err);
+	if (r < 0) {
+		return r;
+	}
+	strv_addf(ret, "%s=%s", node->key, value);
+	return defparts_check_placeholders(node, err);
+}
+
+static int parse_env(const struct json_node *root, struct definition *d, struct err *err)
+{
+	struct json_node node;
+	int r;
+
+	if (!json_member(root, "env", &node)) {
+		return 0;
+	}
+	r = json_check_type(&node, json_type_object, err);
+	if (r < 0) {
+		return r;
+	}
+	if (json_object_object_length(node.value) > LIMIT_ARGV_ITEMS) {
+		return json_fail(&node, -EINVAL, err, "more than %d variables", LIMIT_ARGV_ITEMS);
+	}
+	json_object_object_foreach (node.value, key, value) {
+		struct json_node variable = {
+			.doc = node.doc, .parent = &node, .key = key, .value = value};
+
+		r = parse_variable(&variable, &d->env, err);
+		if (r < 0) {
+			return r;
+		}
+	}
+	return strv_status(&d->env) < 0 ? no_memory(&node, err) : 0;
+}
+
+static bool is_stubdom(enum definition_kind kind)
+{
+	return kind == DEFINITION_STUBDOM_LINUX || kind == DEFINITION_STUBDOM_MINIOS;
+}
+
+/* Is it surely no device model of a PV or PVH guest? Only those can start again without losing
+ * what the guest sees; where the command line is not known yet the question waits. */
+static bool surely_not_xenpv(const struct json_node *root, const struct definition *d)
+{
+	struct json_node qemu, machine, type;
+
+	if (is_stubdom(d->kind)) {
+		return true;
+	}
+	if (d->source == DEFINITION_TYPED && json_member(root, "qemu", &qemu) &&
+		json_member(&qemu, "machine", &machine) && json_member(&machine, "type", &type)) {
+		return !json_object_is_type(type.value, json_type_string) ||
+		       strncmp(json_object_get_string(type.value), "xenpv", 5) != 0;
+	}
+	if (d->source != DEFINITION_ARGV) {
+		return false;
+	}
+	for (size_t i = 0; i + 1 < d->argv.len; i++) {
+		const char *option = d->argv.items[i], *value = d->argv.items[i + 1];
+
+		option += option[0] == '-' && option[1] == '-';
+		value += strncmp(value, "type=", 5) ? 0 : 5;
+		if ((!strcmp(option, "-machine") || !strcmp(option, "-M")) &&
+			!strncmp(value, "xenpv", 5) && (!value[5] || value[5] == ',')) {
+			return false;
+		}
+	}
+	return true;
+}
+
+static int parse_on_exit(const struct json_node *root, struct definition *d, struct err *err)
+{
+	unsigned which = ON_EXIT_PAUSE;
+	struct json_node node;
+	int r;
+
+	if (!json_member(root, "on_exit", &node)) {
+		return 0;
+	}
+	r = json_enum(&node, on_exit_names, &which, err);
+	if (r < 0) {
+		return r;
+	}
+	d->on_exit = which;
+	if (d->on_exit == ON_EXIT_RESTART && surely_not_xenpv(root, d)) {
+		return json_fail(&node, -EINVAL, err,
+			"\"restart\" is only for device models of \"-machine xenpv\": others would "
+			"lose the guest's state");
+	}
+	return 0;
+}
+
+static int parse_limits(const struct json_node *root, struct definition *d, struct err *err)
+{
+	struct json_node node;
+
+	d->limits = definition_limits_builtin;
+	if (!json_member(root, "limits", &node)) {
+		return 0;
+	}
+	return defparts_limits(&node, &d->limits, &d->limits_given, err);
+}
+
+/* Parts that later stages read from the tree. */
+static int check_parts(const struct json_node *root, struct definition *d, struct err *err)
+{
+	struct json_node node;
+	const char *path;
+	int r = 0;
+
+	if (json_member(root, "qemu", &node)) {
+		r = defparts_check_placeholders(&node, err);
+	}
+	if (r == 0) {
+		r = defparts_files(root, err);
+	}
+	if (r == 0 && json_member(root, "stubdom", &node)) {
+		r = defparts_stubdom(&node, d->source, err);
+	}
+	if (r == 0 && json_member(root, "restore_from", &node)) {
+		r = defparts_path(&node, DEFPARTS_PATH_SUBST, &path, err);
+	}
+	if (r == 0 && json_member(root, "confinement", &node)) {
+		r = defparts_confinement(&node, err);
+	}
+	return r;
+}
+
+/* Keys that exclude each other. */
+static int check_together(const struct json_node *root, struct definition *d, struct err *err)
+{
+	struct json_node node;
+
+	if (is_stubdom(d->kind) && json_member(root, "binary", &node)) {
+		return json_fail(&node, -EINVAL, err, "not possible beside \"kind\": \"%s\"",
+			definition_kind_name(d->kind));
+	}
+	if (d->kind != DEFINITION_KIND_NONE_GIVEN && !is_stubdom(d->kind) &&
+		json_member(root, "stubdom", &node)) {
+		return json_fail(&node, -EINVAL, err, "not possible beside \"kind\": \"%s\"",
+			definition_kind_name(d->kind));
+	}
+	return defparts_libxl_kind(root, d->kind, err);
+}
+
+/* Notes what this version can't start, with its place. */
+static int note_unsupported(const struct json_node *root, struct definition *d, struct err *err)
+{
+	static const char *const keys[] = {
+		"libxl", "qemu", "files", "stubdom", "restore_from", "confinement"};
+	struct err why = {0};
+	struct json_node node;
+
+	if (is_stubdom(d->kind) && json_member(root, "kind", &node)) {
+		json_fail(&node, -EOPNOTSUPP, &why,
+			"\"%s\" is not supported by this version of xendmd",
+			definition_kind_name(d->kind));
+	}
+	if (d->on_exit == ON_EXIT_RESTART && json_member(root, "on_exit", &node)) {
+		json_fail(&node, -EOPNOTSUPP, &why,
+			"\"restart\" is not supported by this version of xendmd");
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(keys) && !why.code; i++) {
+		if (json_member(root, keys[i], &node)) {
+			json_fail(&node, -EOPNOTSUPP, &why,
+				"\"%s\" is not supported by this version of xendmd", keys[i]);
+		}
+	}
+	return why.code ? copy(root, why.text, &d->unsupported, err) : 0;
+}
+
+static int parse_root(
+	const struct json_node *root, bool needs_match, struct definition *d, struct err *err)
+{
+	static const char *const known[] = {"match", "kind", "libxl", "qemu", "argv", "extra_args",
+		"env", "binary", "files", "stubdom", "restore_from", "on_exit", "limits",
+		"confinement", NULL};
+	static int (*const parts[])(const struct json_node *, struct definition *, struct err *) = {
+		parse_source, parse_kind, parse_binary, parse_arguments, parse_env, parse_on_exit,
+		parse_limits, check_together, check_parts, note_unsupported};
+	struct json_node match;
+	int r = json_check_keys(root, known, err);
+
+	if (r == 0 && json_member(root, "match", &match)) {
+		r = parse_match(&match, d, err);
+	} else if (r == 0 && needs_match) {
+		r = json_fail_missing(root, "match", err, "is missing");
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(parts) && r == 0; i++) {
+		r = parts[i](root, d, err);
+	}
+	return r;
+}
+
+static int parse(const char *file, const char *text, size_t len, bool needs_match,
+	struct definition **ret, struct err *err)
+{
+	_cleanup_json_doc_ struct json_doc doc = {0};
+	_cleanup_definition_ struct definition *d = NULL;
+	struct json_node root;
+	int r = json_doc_parse(&doc, file, text, len, err);
+
+	if (r < 0) {
+		return r;
+	}
+	root = json_doc_root(&doc);
+	d = calloc(1, sizeof(*d));
+	if (!d) {
+		return no_memory(&root, err);
+	}
+	d->refs = 1;
+	d->json = json_object_get(doc.root);
+	r = copy(&root, file, &d->path, err);
+	if (r == 0) {
+		r = parse_root(&root, needs_match, d, err);
+	}
+	if (r == 0) {
+		*ret = TAKE_PTR(d);
+	}
+	return r;
+}
+
+int definition_parse(
+	const char *file, const char *text, size_t len, struct definition **ret, struct err *err)
+{
+	return parse(file, text, len, true, ret, err);
+}
+
+int definition_parse_given(
+	const char *file, const char *text, size_t len, struct definition **ret, struct err *err)
+{
+	return parse(file, text, len, false, ret, err);
+}
+
+struct definition *definition_ref(struct definition *d)
+{
+	if (d) {
+		d->refs++;
+	}
+	return d;
+}
+
+struct definition *definition_unref(struct definition *d)
+{
+	if (!d || --d->refs) {
+		return NULL;
+	}
+	free(d->path);
+	free(d->match_name);
+	free(d->binary);
+	free(d->unsupported);
+	strv_fini(&d->argv);
+	strv_fini(&d->extra_args);
+	strv_fini(&d->env);
+	json_object_put(d->json);
+	free(d);
+	return NULL;
+}
+
+int definition_supported(const struct definition *d, struct err *err)
+{
+	return d->unsupported ? err_set(err, -EOPNOTSUPP, "%s", d->unsupported) : 0;
+}
+
+size_t definition_name_len(const char *name)
+{
+	size_t len = strlen(name), tail = strlen(INCOMING);
+
+	return len > tail && !strcmp(name + len - tail, INCOMING) ? len - tail : len;
+}
+
+bool definition_matches(
+	const struct definition *d, uint32_t domid, const uint8_t uuid[16], const char *name)
+{
+	char plain[LIMIT_NAME_BYTES + 1];
+	size_t len = name ? definition_name_len(name) : sizeof(plain);
+
+	switch (d->match) {
+	case DEFINITION_MATCH_ABSENT:
+		return true;
+	case DEFINITION_MATCH_DOMID:
+		return d->match_domid == domid;
+	case DEFINITION_MATCH_UUID:
+		return !memcmp(d->match_uuid, uuid, sizeof(d->match_uuid));
+	case DEFINITION_MATCH_NAME:
+	case DEFINITION_MATCH_GLOB:
+		break;
+	}
+	if (len >= sizeof(plain)) {
+		return false;
+	}
+	memcpy(plain, name, len);
+	plain[len] = '\0';
+	return d->match == DEFINITION_MATCH_NAME ? !strcmp(d->match_name, plain)
+						 : fnmatch(d->match_name, plain, 0) == 0;
+}
+
+void definition_limits_resolve(const struct definition *d, const struct definition_limits *defaults,
+	struct definition_limits *ret)
+{
+	unsigned given = d->limits_given;
+
+	*ret = *defaults;
+	if (given & DEFINITION_GIVES_MEMORY_MAX) {
+		ret->memory_max_mib = d->limits.memory_max_mib;
+	}
+	if (given & DEFINITION_GIVES_CPU_WEIGHT) {
+		ret->cpu_weight = d->limits.cpu_weight;
+	}
+	if (given & DEFINITION_GIVES_PIDS_MAX) {
+		ret->pids_max = d->limits.pids_max;
+	}
+	if (given & DEFINITION_GIVES_LOG_MAX) {
+		ret->log_max_mib = d->limits.log_max_mib;
+	}
+	if (given & DEFINITION_GIVES_START_TIMEOUT) {
+		ret->start_timeout_s = d->limits.start_timeout_s;
+	}
+}

@@ -1,0 +1,57 @@
+/* SPDX-FileCopyrightText: The xendmd authors
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * Every bound that keeps a peer from growing us, with its reason. Those that an administrator may
+ * change are the defaults of xendmd.json's keys; the others are fixed.
+ */
+#define LIMIT_JSON_BYTES                                                                           \
+	(1024 * 1024)		/* a definition or configuration file; libxl's largest are 30 KiB */
+#define LIMIT_JSON_DEPTH 32	/* libxl's configurations nest 7 deep */
+#define LIMIT_JSON_VALUES 32768 /* json-c needs 1.5 KiB for an empty object: 50 MiB */
+#define LIMIT_DEFINITION_FILES 8192 /* in one directory */
+#define LIMIT_NAME_BYTES 255	    /* a domain's name, also part of a file name */
+#define LIMIT_ARGV_ITEMS 2048
+#define LIMIT_ARGV_BYTES (512 * 1024)	   /* well below ARG_MAX */
+#define LIMIT_ARG_BYTES (128 * 1024 - 1)   /* execve's MAX_ARG_STRLEN without the NUL */
+#define LIMIT_XS_VALUE_BYTES 4096	   /* XENSTORE_PAYLOAD_MAX */
+#define LIMIT_XS_TRANSACTION_TRIES 16	   /* EAGAIN that long means somebody keeps the tree busy */
+#define LIMIT_XS_PENDING 16384		   /* requests queued to the xenstore thread */
+#define LIMIT_XS_DEADLINE_MS 5000	   /* an answer later than this counts as none */
+#define LIMIT_QMP_LINE_BYTES (1024 * 1024) /* one message from QEMU on our own monitor */
+#define LIMIT_CONTROL_CLIENTS 64
+#define LIMIT_CONTROL_ROOT_SHARE 8 /* one place in so many is kept for root */
+#define LIMIT_CONTROL_MESSAGE_BYTES                                                                \
+	(2 * 1024 * 1024)			    /* a definition of LIMIT_JSON_BYTES, escaped */
+#define LIMIT_CONTROL_QUEUE_BYTES (8 * 1024 * 1024) /* unread replies of one client */
+/* A message that stays half sent, or replies that stay unread, for so long end their client. */
+#define LIMIT_CONTROL_IDLE_MS 30000
+#define LIMIT_CONTROL_QUEUE_SOFT_BYTES                                                             \
+	(256 * 1024) /* with so much unread no further call of that client begins */
+#define LIMIT_CONTROL_READ_BYTES (64 * 1024) /* one client, one turn */
+#define LIMIT_CONTROL_CALLS_PER_TURN 16	     /* of one client */
+#define LIMIT_CONTROL_ACCEPTS_PER_TURN 16
+#define LIMIT_CONTROL_BACKOFF_MS 1000	    /* no accept for so long when descriptors ran out */
+#define LIMIT_CONTROL_WATCH_MS 100	    /* between two lists to one watcher */
+#define LIMIT_LOG_REPLY_BYTES (1024 * 1024) /* of a log, in one reply */
+#define LIMIT_LOG_LINE_BYTES (16 * 1024)    /* longer lines of a log are told in pieces */
+#define LIMIT_LOG_SCAN_BYTES (4096 * 1024)  /* how far back the first line is looked for */
+#define LIMIT_EVENTS_KEPT 4096
+#define LIMIT_EXITS_KEPT 1000
+#define LIMIT_LOG_TAIL_BYTES 4096 /* of a device model's log, in reasons and exit records */
+#define LIMIT_LOG_REPLY_LINES 10000
+#define LIMIT_STARTS_AT_ONCE 8 /* device models between spawn and ready; the others queue */
+#define LIMIT_RECORD_BYTES (1024 * 1024)
+
+/* Processes and logs. */
+#define LIMIT_EXEC_LOOKS 50	  /* at /proc of a program just executed, 1 ms apart */
+#define LIMIT_HELPER_EXIT_MS 2000 /* from a helper's closed socket to its end */
+#define LIMIT_HELPER_STDERR_BYTES 4096
+#define LIMIT_LOG_CHECK_MS 100	/* logs that grow are looked at no more often than this */
+#define LIMIT_LOG_TRIM_MS 20000 /* a trim that takes longer is given up */
+/* What a trim leaves at most: it has to be copied. */
+#define LIMIT_LOG_KEEP_BYTES (4 * 1024 * 1024)
+#define LIMIT_BUS_LINGER_MS 2000 /* an idle connection to systemd is closed after it */
+#define LIMIT_BUS_RETRY_MS 200
+#define LIMIT_SCOPE_STOP_MS 5000

@@ -1,0 +1,31 @@
+/* SPDX-FileCopyrightText: The xendmd authors
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* What proves that a process is the one that was noted: proc(5). Pure reads, no waiting. */
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "lib/strv.h"
+
+struct proc_id {
+	pid_t pid;
+	uint64_t start_ticks; /* field 22 of /proc/PID/stat, clock ticks since boot */
+	uint64_t exe_dev,
+		exe_ino;    /* of /proc/PID/exe: an upgrade makes its name read "(deleted)" */
+	uint64_t argv_hash; /* strv_hash() of /proc/PID/cmdline */
+};
+
+/* -ESRCH, -EACCES, -EBADMSG, -E2BIG (command line). A zombie is -ESRCH. Right after an execve() the
+ * kernel shows an empty command line for a moment: argv_hash is HASH_FNV_START then. */
+int procinfo_read(pid_t pid, struct proc_id *ret);
+/* Pure part of it: the text of /proc/PID/stat. -EBADMSG. */
+int procinfo_parse_stat(const char *text, char *ret_state, uint64_t *ret_start_ticks);
+/* The command line, at most LIMIT_ARGV_BYTES (-E2BIG). RET is empty on entry, the caller's after.
+ */
+int procinfo_cmdline(pid_t pid, struct strv *ret);
+/* A pidfd of the process if all of ID fits, read after the pidfd was opened so that the number
+ * can't change hands between. -ESRCH: no such process; -ESTALE: another one. */
+int procinfo_open(const struct proc_id *id, int *ret_pidfd);
+/* "/proc/sys/kernel/random/boot_id": start_ticks compare only within one boot. */
+int procinfo_boot_id(char ret[37]);
