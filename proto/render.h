@@ -1,0 +1,38 @@
+/* SPDX-FileCopyrightText: The xendmd authors
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * `render` and `check`: what a definition's text gives and whether it is right. Pure but for the
+ * look-up of the binary; shared by dmctl (without a daemon) and the daemon's Render and Check.
+ */
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <json-c/json.h>
+
+#include "lib/config.h"
+#include "lib/err.h"
+
+#define RENDER_DOMID 1 /* where none is given */
+
+struct render_params {
+	const char *file; /* only for messages */
+	const char *text;
+	size_t len;
+	bool as_libxl;
+	uint64_t domid, stubdom_id; /* stubdom_id 0: none */
+	const struct config *config;
+};
+/* {"argv": […], "argv0": …, "env": {…}}. Placeholders for what only a living domain has (memory,
+ * VCPUs, a name that is matched by a glob) get stand-ins. -EINVAL with "FILE:LINE: key: message",
+ * -EOPNOTSUPP for what this version can't render. */
+int render_definition(
+	const struct render_params *params, struct json_object **ret, struct err *err);
+
+/* A definition or xendmd.json, told apart by its keys, then by FILE's name. 0 or -errno with
+ * "FILE:LINE: key: message". RET_NOTE: a sentence on what is right and may still surprise, static;
+ * NULL: none. */
+int check_text(
+	const char *file, const char *text, size_t len, const char **ret_note, struct err *err);
