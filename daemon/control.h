@@ -1,0 +1,60 @@
+/* SPDX-FileCopyrightText: The xendmd authors
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * The control socket: varlink (https://varlink.org), contract section 5. Owns listener, clients,
+ * buffers and limits; knows the daemon only through struct control_backend (two users: manager and
+ * test). Reads with recvmsg from the start, because descriptors may come with a message.
+ */
+#include <stdbool.h>
+#include <stddef.h>
+
+#include <json-c/json.h>
+
+#include "lib/config.h"
+#include "lib/err.h"
+
+struct loop;
+struct events;
+struct control;
+
+/* A call that is answered later. It outlives its client; completing it then does nothing. */
+struct control_call;
+/* PARAMETERS (may be NULL) is taken over. Each call is completed exactly once. */
+void control_complete(struct control_call *call, struct json_object *parameters);
+/* CODE maps to the interface's errors: -ENOENT NoSuchDomain, -EINVAL InvalidDefinition, -EALREADY
+ * AlreadyRunning, -ESRCH NotRunning, -EPERM Denied, -ETIMEDOUT Timeout, -ENOBUFS LimitReached, all
+ * others Failed; the text becomes "message". */
+void control_fail(struct control_call *call, const struct err *err);
+
+/* Functions return 0 or -errno with ERR. WHO is a domid, a name or a uuid. RET is the caller's. */
+struct control_backend {
+	/* Array of status objects (contract 4.1); WHO NULL: all. */
+	int (*list)(void *ctx, const char *who, struct json_object **ret, struct err *err);
+	/* show --json: the status object plus argv, environment, phases, limits, confinement,
+	 * warnings, log_tail */
+	int (*describe)(void *ctx, const char *who, struct json_object **ret, struct err *err);
+	/* Path of the log (malloc'd); -ENODATA where there is none. */
+	int (*log_path)(void *ctx, const char *who, char **ret, struct err *err);
+	/* These take CALL over when they return 0 and complete it later. TEXT NULL: the matching
+	 * definition. */
+	int (*start)(void *ctx, const char *who, const char *text, size_t len,
+		struct control_call *call, struct err *err);
+	int (*stop)(
+		void *ctx, const char *who, bool force, struct control_call *call, struct err *err);
+	int (*restart)(void *ctx, const char *who, struct control_call *call, struct err *err);
+	/* {"definitions":N,"errors":[{"path":…,"message":…}]} */
+	int (*reload)(void *ctx, struct json_object **ret, struct err *err);
+	/* The search places for Render. */
+	const struct config *(*config)(void *ctx);
+};
+
+/* LISTEN_FD (from systemd) is taken over; -1: binds PATH itself (0660, group xendmd if it exists; a
+ * dead socket file is replaced, a living one is -EADDRINUSE). */
+int control_new(struct control **ret, struct loop *loop, struct events *events, int listen_fd,
+	const char *path, const struct config *config, const struct control_backend *backend,
+	void *ctx, struct err *err);
+/* New limits, for clients that come from now on; those who are there stay. */
+void control_configure(struct control *control, const struct config *config);
+struct control *control_free(struct control *control);

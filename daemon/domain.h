@@ -1,0 +1,101 @@
+/* SPDX-FileCopyrightText: The xendmd authors
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * One domain and its device model. The table in domain_fsm decides; this carries out what it says.
+ * Loop thread only. A domain is known by (domid, uuid, unique id); its number alone means nothing.
+ */
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <json-c/json.h>
+
+#include "daemon/domain_fsm.h"
+#include "lib/err.h"
+#include "lib/toolstack.h"
+#include "proto/status.h"
+
+struct config;
+struct control_call;
+struct definition;
+struct defset;
+struct dmlog_set;
+struct domain;
+struct events;
+struct exits;
+struct loop;
+struct paths;
+struct record;
+struct scope_bus;
+struct store;
+
+/* What all domains use. Owned by the manager, outlives every domain. */
+struct domain_services {
+	struct loop *loop;
+	struct store *store;
+	struct toolstack *ts;
+	struct scope_bus *bus;
+	struct dmlog_set *logs;
+	struct events *events;
+	struct exits *exits;
+	const struct config *config;
+	const struct paths *paths;
+	struct defset *defs;
+};
+
+/* The manager's side. */
+struct domain_ops {
+	void (*on_queue)(
+		void *ctx, struct domain *d); /* wants a start slot: answer DOMAIN_EV_SLOT */
+	void (*on_unqueue)(void *ctx, struct domain *d); /* does not any more */
+	void (*on_slot_free)(void *ctx, struct domain *d);
+	void (*on_state)(void *ctx, struct domain *d); /* what status says of it changed */
+	void (*on_stub)(
+		void *ctx, struct domain *d, uint32_t target); /* it is TARGET's stub domain */
+	void (*on_forget)(
+		void *ctx, struct domain *d); /* drop it from all lists; it frees itself */
+};
+
+struct domain *domain_new(const struct domain_services *services, const struct domain_ops *ops,
+	void *ctx, const struct toolstack_domain *dom);
+/* For the manager's end only: detaches, leaves the device model alone. */
+void domain_detach(struct domain *d);
+
+/* Begins with a look at xenstore. */
+void domain_begin(struct domain *d);
+/* Begins with a record of an earlier daemon; takes its contents over. */
+void domain_adopt(struct domain *d, struct record *record);
+
+/* Events of the table from outside: SLOT, LOOK, GONE. */
+void domain_post(struct domain *d, enum domain_event event);
+/* The hypervisor's view changed (shutdown, resumed, dying). */
+void domain_update(struct domain *d, const struct toolstack_domain *dom);
+/* Something below /local/domain/0/device-model/G changed. */
+void domain_on_dm_node(struct domain *d);
+/* /local/domain/G/name changed. */
+void domain_on_name(struct domain *d);
+/* Definitions were read again: looks again if another one, or none any more, is for this domain
+ * under the name that is known. */
+void domain_on_definitions(struct domain *d);
+/* Looks again in any case, unless there is a device model. */
+void domain_look_again(struct domain *d);
+
+/* CALL is taken over when 0 is returned and completed when the device model runs or has ended. */
+int domain_start(
+	struct domain *d, struct definition *def, struct control_call *call, struct err *err);
+int domain_stop(struct domain *d, bool force, struct control_call *call, struct err *err);
+
+uint32_t domain_domid(const struct domain *d);
+const uint8_t *domain_uuid(const struct domain *d);
+const char *domain_name(const struct domain *d); /* NULL: not known */
+enum domain_state domain_state(const struct domain *d);
+bool domain_is_stub(const struct domain *d);
+bool domain_is_dying(const struct domain *d);
+bool domain_is_going(const struct domain *d);	     /* the hypervisor does not know it any more */
+const char *domain_log_path(const struct domain *d); /* NULL: none */
+void domain_set_stub(struct domain *d, struct domain *stub); /* borrowed until: */
+void domain_forget_stub(struct domain *d, const struct domain *stub);
+
+struct json_object *domain_status_json(const struct domain *d);
+struct json_object *domain_describe_json(const struct domain *d);

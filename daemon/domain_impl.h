@@ -1,0 +1,146 @@
+/* SPDX-FileCopyrightText: The xendmd authors
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* The parts of struct domain, for domain*.c only. */
+#include <sys/queue.h>
+
+#include "daemon/control.h"
+#include "daemon/dmlog.h"
+#include "daemon/domain.h"
+#include "daemon/helperproc.h"
+#include "daemon/launcher.h"
+#include "daemon/loop.h"
+#include "daemon/monitor.h"
+#include "daemon/process.h"
+#include "daemon/scope.h"
+#include "daemon/store.h"
+#include "lib/config.h"
+#include "lib/definition.h"
+#include "lib/log.h"
+#include "proto/record.h"
+#include "proto/xenlayout.h"
+
+#define DOMAIN_PHASES_MAX 8
+#define DOMAIN_PENDING_MAX 8
+
+struct domain_phase {
+	const char *name; /* "queued", "spawned", "qmp", "ready" */
+	int64_t at_ms;	  /* realtime */
+};
+
+struct domain {
+	const struct domain_services *s;
+	const struct domain_ops *ops;
+	void *ops_ctx;
+	struct loop_deferred release;
+
+	/* identity and what the hypervisor says */
+	struct toolstack_domain dom;
+	char uuid[UUID_TEXT_LEN + 1];
+	bool told_dying; /* the table knows; "dom" may say so earlier, from a look of our own */
+	bool gone;
+
+	/* what xenstore says */
+	bool looked, by_libxl, is_stub, announced;
+	bool awaits_foreign; /* a device model node came that is not ours */
+	bool name_watched;
+	int64_t name_until_ms; /* monotonic; a name is waited for until then; 0: not yet */
+	bool name_final;       /* no name came in time, or the one that came stays */
+	uint32_t stub_target;  /* valid with is_stub */
+	uint64_t memory_kib;   /* of the guest, without video memory */
+	struct domain *stub;   /* manager::domains; our stub domain */
+
+	enum domain_state state;
+	struct loop_timer deadline;
+	struct loop_timer retry; /* of the running state: a later look, poll or check */
+	unsigned retries;
+	int64_t entered_ms, begin_ms; /* monotonic */
+	bool busy;
+	enum domain_event pending[DOMAIN_PENDING_MAX];
+	unsigned pending_len;
+
+	/* what survives us: name, kind, source, reason, limits, process, log, argv, ... */
+	struct record r;
+	bool recorded; /* record.json exists */
+
+	struct definition *def;
+	struct domain_phase phases[DOMAIN_PHASES_MAX];
+	unsigned phases_len;
+	char waits_for[128]; /* what the running step waits for, for a deadline's reason */
+	char warning[256];
+	const char *policy; /* what on_exit did; for the exit record */
+	unsigned rung;	    /* of the stop */
+	bool is_helper;	    /* the process is still dm-launch: its end is no device model's */
+	bool ended;	    /* a process was started and has ended; the exit record is due */
+	bool state_seen;    /* xenstore's state was "running" while probing */
+	bool qmp_ok;
+
+	uint64_t xs_request; /* 0: none in flight */
+	struct process *process;
+	struct launcher *launcher;
+	struct scope_job *scope_job;
+	struct monitor *monitor;
+	struct dmlog *log;
+	int log_fd, listen_fd; /* between prepare and spawn */
+
+	struct helperproc *destroyer; /* on_exit destroy under way */
+	struct control_call *start_call, *stop_call;
+};
+
+#define DOMAIN_FOR_LOG(d)                                                                          \
+	(&(const struct log_domain){                                                               \
+		.domid = (d)->dom.domid, .uuid = (d)->uuid, .name = (d)->r.name})
+#define domain_log(d, level, ...) log_domain(level, DOMAIN_FOR_LOG(d), __VA_ARGS__)
+/* Not cut where others are. */
+#define domain_log_long(d, level, ...) log_domain_long(level, DOMAIN_FOR_LOG(d), __VA_ARGS__)
+
+/* domain.c */
+void domain_set_reason(struct domain *d, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3)));
+void domain_start_failed(struct domain *d, const struct err *err);
+void domain_phase(struct domain *d, const char *name);
+/* -errno (and logged): what is on disk is older than what is known. */
+int domain_write_record(struct domain *d);
+void domain_run_dir(const struct domain *d, const char *file, char *ret, size_t size);
+/* Submits BATCH; the answer belongs to the state and is dropped when that ends. */
+int domain_xs(struct domain *d, struct xs_batch *batch, int64_t deadline_ms, xs_done_fn done);
+void domain_on_process_end(void *ctx, const struct exit_info *exit);
+
+/* domain_tell.c */
+struct json_object *domain_event_json(const struct domain *d, const char *event);
+void domain_publish(const struct domain *d, const char *event);
+/* The event that the change from FROM by EVENT means outside. */
+void domain_announce(struct domain *d, enum domain_state from, enum domain_event event);
+void domain_publish_xenstore(struct domain *d);
+/* Takes back what was told, if it is still this domain's; nobody waits for it. */
+void domain_unpublish_xenstore(struct domain *d);
+void domain_fail_call(struct domain *d, struct control_call **slot, int code, const char *what);
+void domain_answer_calls(struct domain *d);
+
+/* domain_look.c */
+void domain_look(struct domain *d);
+void domain_watch_name(struct domain *d, bool on);
+bool domain_name_is_final(const char *name); /* no "--incoming" that will be taken off */
+void domain_take_definition(struct domain *d, struct definition *def);
+
+/* domain_start.c */
+void domain_prepare(struct domain *d);
+void domain_spawn(struct domain *d);
+void domain_note_cgroup(struct domain *d);
+/* domain_probe.c */
+void domain_probe(struct domain *d);
+void domain_ready(struct domain *d);
+int domain_connect_monitor(struct domain *d);
+
+/* domain_end.c */
+void domain_stop_ladder(struct domain *d);
+void domain_escalate(struct domain *d);
+int64_t domain_rung_ms(const struct domain *d);
+/* Why it is exited, when nobody asked for its end. */
+void domain_death_reason(struct domain *d);
+void domain_classify(struct domain *d);
+void domain_policy(struct domain *d);
+/* domain_clean.c */
+void domain_clean(struct domain *d);
+void domain_abort(struct domain *d);

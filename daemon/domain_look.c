@@ -1,0 +1,407 @@
+/* SPDX-FileCopyrightText: The xendmd authors
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * What a domain is: its name, whether libxl made it, whether it is a stub domain, whether a device
+ * model has run for it already, and which definition speaks of it. One batch of reads, no scan.
+ *
+ * A toolstack may write the name after the introduction: the look waits for it up to
+ * name_timeout_s, with a watch. libxl writes the pid of its device model late: a domain that has
+ * none yet is looked at again when /local/domain/0/device-model/G changes and, as that may come
+ * before the pid, a few times more with growing pauses.
+ */
+#include "daemon/domain_impl.h"
+
+#include <errno.h>
+#include <fnmatch.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "lib/cleanup.h"
+#include "lib/limits.h"
+#include "lib/procinfo.h"
+#include "lib/utf8.h"
+
+#define FOREIGN_RETRIES 8
+#define FOREIGN_RETRY_MS 250
+#define LOOK_AGAIN_MS 5000
+#define INCOMING_SUFFIX "--incoming"
+
+enum look_op { OP_NAME, OP_LIBXL, OP_TARGET, OP_PID, OP_STUB_DOMID, OP_MEMORY, OP_VIDEORAM };
+
+static bool option_is(const struct strv *argv, const char *option, uint32_t domid)
+{
+	uint32_t value;
+
+	for (size_t i = 0; i + 1 < argv->len; i++) {
+		if (!strcmp(argv->items[i], option) &&
+			parse_domid(argv->items[i + 1], &value) == 0 && value == domid) {
+			return true;
+		}
+	}
+	return false;
+}
+
+/* A number in xenstore proves nothing: only a process that says -xen-domid G counts. */
+static int open_foreign(struct domain *d, const char *text)
+{
+	_cleanup_(strv_fini) struct strv argv = {0};
+	struct proc_id id;
+	uint32_t pid;
+	int pidfd, r;
+
+	r = parse_u32(text, INT32_MAX, &pid);
+	if (r < 0 || pid <= 1 || procinfo_read(pid, &id) < 0) {
+		return -ESRCH;
+	}
+	if (procinfo_cmdline(pid, &argv) < 0 || !option_is(&argv, "-xen-domid", d->dom.domid)) {
+		return -ESTALE;
+	}
+	r = procinfo_open(&id, &pidfd);
+	if (r < 0) {
+		return r;
+	}
+	r = process_new(&d->process, d->s->loop, pid, pidfd, false, domain_on_process_end, d);
+	if (r == 0) {
+		d->is_helper = false;
+		d->r.process = id;
+		strv_fini(&d->r.argv);
+		d->r.argv = argv;
+		argv = (struct strv){0};
+	}
+	return r;
+}
+
+static void become_foreign(struct domain *d)
+{
+	free(d->r.source);
+	d->r.source = strdup("foreign");
+	d->r.kind = DM_KIND_FOREIGN;
+	domain_post(d, DOMAIN_EV_FOUND_FOREIGN);
+}
+
+static enum dm_kind kind_of(const struct definition *def)
+{
+	switch (def->kind) {
+	case DEFINITION_QEMU:
+		return DM_KIND_QEMU;
+	case DEFINITION_STUBDOM_LINUX:
+		return DM_KIND_STUBDOM_LINUX;
+	case DEFINITION_STUBDOM_MINIOS:
+		return DM_KIND_STUBDOM_MINIOS;
+	case DEFINITION_NO_DM:
+		return DM_KIND_NONE;
+	default:
+		return DM_KIND_UNKNOWN;
+	}
+}
+
+void domain_take_definition(struct domain *d, struct definition *def)
+{
+	definition_unref(d->def);
+	d->def = definition_ref(def);
+	free(d->r.source);
+	if (asprintf(&d->r.source, "definition:%s", def->path) < 0) {
+		d->r.source = NULL;
+	}
+	d->r.kind = kind_of(def);
+	d->r.on_exit = def->on_exit;
+	definition_limits_resolve(def, &d->s->config->limits, &d->r.limits);
+}
+
+static void decide_by_definition(struct domain *d, const char *earlier_pid)
+{
+	struct definition *def = NULL;
+	struct err err = {0};
+
+	if (defset_match(d->s->defs, d->dom.domid, d->dom.uuid, d->r.name, &def, &err) < 0) {
+		domain_set_reason(d, "%s", err.text);
+		domain_post(d, DOMAIN_EV_FOUND_BAD);
+		return;
+	}
+	if (!def || def->kind == DEFINITION_NO_DM || d->dom.dying) {
+		domain_post(d, DOMAIN_EV_FOUND_NOTHING);
+		return;
+	}
+	domain_take_definition(d, def);
+	if (def->source == DEFINITION_HANDOFF &&
+		(d->by_libxl || definition_supported(def, &err) == 0)) {
+		domain_post(d, DOMAIN_EV_FOUND_WAIT);
+	} else if (d->by_libxl) {
+		snprintf(d->warning, sizeof(d->warning),
+			"%.180s starts nothing: libxl made this domain and starts its device model",
+			def->path);
+		domain_log(d, LOG_LVL_WARNING, "%s", d->warning);
+		domain_post(d, DOMAIN_EV_FOUND_NOTHING);
+	} else if (earlier_pid) {
+		snprintf(d->warning, sizeof(d->warning),
+			"a device model that is not ours (pid %.16s) has run for this domain; "
+			"no second one is started",
+			earlier_pid);
+		domain_log(d, LOG_LVL_WARNING, "%s", d->warning);
+		domain_post(d, DOMAIN_EV_FOUND_NOTHING);
+	} else if (definition_supported(def, &err) < 0) {
+		domain_set_reason(d, "%s", err.text);
+		domain_post(d, DOMAIN_EV_FOUND_BAD);
+	} else {
+		domain_post(d, DOMAIN_EV_FOUND_START);
+	}
+}
+
+static void forget_definition(struct domain *d)
+{
+	d->def = definition_unref(d->def);
+	free(TAKE_PTR(d->r.source));
+	free(TAKE_PTR(d->r.reason));
+	d->r.kind = DM_KIND_UNKNOWN;
+	*d->warning = 0;
+}
+
+static void on_look_again(void *arg)
+{
+	domain_post(arg, DOMAIN_EV_LOOK);
+}
+
+/* Somebody makes a device model: libxl makes its node first, the pid follows. */
+static void await_foreign(struct domain *d)
+{
+	if (d->awaits_foreign && d->retries < FOREIGN_RETRIES &&
+		(d->state == DOMAIN_UNMANAGED || d->state == DOMAIN_WAITING)) {
+		loop_timer_start(d->s->loop, &d->retry, (int64_t)FOREIGN_RETRY_MS << d->retries++,
+			on_look_again, d);
+	}
+}
+
+static void decide(struct domain *d, const struct xs_results *results)
+{
+	const char *pid = xs_results_value(results, OP_PID);
+
+	d->looked = true;
+	forget_definition(d);
+	if (pid && open_foreign(d, pid) == 0) {
+		become_foreign(d);
+		return;
+	}
+	if (xs_results_value(results, OP_STUB_DOMID)) {
+		become_foreign(d); /* its device model lives in a stub domain we did not make */
+		return;
+	}
+	if (d->is_stub) {
+		domain_post(d, DOMAIN_EV_FOUND_NOTHING);
+	} else {
+		decide_by_definition(d, pid);
+	}
+	await_foreign(d);
+}
+
+static bool ends_with(const char *text, const char *suffix)
+{
+	size_t len = strlen(text), suffix_len = strlen(suffix);
+
+	return len > suffix_len && !strcmp(text + len - suffix_len, suffix);
+}
+
+void domain_watch_name(struct domain *d, bool on)
+{
+	char path[XENLAYOUT_PATH_MAX];
+
+	if (on == d->name_watched) {
+		return;
+	}
+	d->name_watched = on;
+	xenlayout_domain(d->dom.domid, "name", path);
+	if (on) {
+		store_watch(d->s->store, path, "name");
+	} else {
+		store_unwatch(d->s->store, path, "name");
+	}
+}
+
+bool domain_name_is_final(const char *name)
+{
+	return !ends_with(name, INCOMING_SUFFIX);
+}
+
+/* False: no name yet and there is time left. */
+static bool take_name(struct domain *d, const char *name)
+{
+	if (name && *name && strlen(name) <= LIMIT_NAME_BYTES) {
+		free(d->r.name);
+		d->r.name = strdup(name);
+		if (d->r.name) {
+			utf8_make_printable(d->r.name, strlen(name)); /* it goes into JSON */
+		}
+		d->name_final = domain_name_is_final(name);
+		domain_watch_name(d, !d->name_final);
+		return true;
+	}
+	return d->name_final;
+}
+
+/* What the guest sees as its memory: the toolstack's number less the video memory. The hypervisor's
+ * limit, which has some slack on top (libxl: 1 MiB), stands in where a toolstack writes none. */
+static void take_memory(struct domain *d, const struct xs_results *results)
+{
+	const char *total_text = xs_results_value(results, OP_MEMORY);
+	const char *video_text = xs_results_value(results, OP_VIDEORAM);
+	uint64_t total, video;
+
+	d->memory_kib = d->dom.max_memkb;
+	if (!total_text || parse_u64(total_text, d->dom.max_memkb, &total) < 0) {
+		return;
+	}
+	if (!video_text || parse_u64(video_text, total, &video) < 0) {
+		video = 0;
+	}
+	d->memory_kib = total - video;
+}
+
+static void on_name_timeout(void *arg)
+{
+	struct domain *d = arg;
+
+	domain_log(
+		d, LOG_LVL_WARNING, "no name in xenstore after %u s", d->s->config->name_timeout_s);
+	d->name_final = true;
+	domain_watch_name(d, false);
+	domain_post(d, DOMAIN_EV_LOOK);
+}
+
+/* A state with a deadline looks again by that. */
+static void look_later(struct domain *d)
+{
+	if (d->state != DOMAIN_LOOKING) {
+		loop_timer_start(d->s->loop, &d->retry, LOOK_AGAIN_MS, on_look_again, d);
+	}
+}
+
+static void wait_for_name(struct domain *d)
+{
+	int64_t now = loop_monotonic_ms(), left;
+
+	domain_watch_name(d, true);
+	if (!d->name_until_ms) {
+		d->name_until_ms = now + (int64_t)d->s->config->name_timeout_s * 1000;
+	}
+	left = d->name_until_ms - now;
+	loop_timer_start(d->s->loop, &d->retry, left > 0 ? left : 1, on_name_timeout, d);
+}
+
+static void on_looked(void *ctx, int status, const struct xs_results *results)
+{
+	struct domain *d = ctx;
+	const char *target;
+
+	d->xs_request = 0;
+	if (status < 0) {
+		domain_log(d, LOG_LVL_WARNING, "xenstore: %s; looking again", strerror(-status));
+		look_later(d);
+		return;
+	}
+	d->by_libxl = xs_results_status(results, OP_LIBXL) == 0;
+	target = xs_results_value(results, OP_TARGET);
+	if (target && parse_domid(target, &d->stub_target) == 0 && !d->is_stub) {
+		d->is_stub = true;
+		d->ops->on_stub(d->ops_ctx, d, d->stub_target);
+	}
+	take_memory(d, results);
+	if (take_name(d, xs_results_value(results, OP_NAME))) {
+		decide(d, results);
+		return;
+	}
+	wait_for_name(d);
+}
+
+void domain_look(struct domain *d)
+{
+	struct xs_batch *batch = xs_batch_new(0);
+	char path[XENLAYOUT_PATH_MAX];
+
+	if (batch) {
+		xenlayout_domain(d->dom.domid, "name", path);
+		xs_batch_read(batch, path);
+		xenlayout_libxl(d->dom.domid, path);
+		xs_batch_read(batch, path);
+		xenlayout_domain(d->dom.domid, "target", path);
+		xs_batch_read(batch, path);
+		xenlayout_domain(d->dom.domid, "image/device-model-pid", path);
+		xs_batch_read(batch, path);
+		xenlayout_domain(d->dom.domid, "image/device-model-domid", path);
+		xs_batch_read(batch, path);
+		xenlayout_domain(d->dom.domid, "memory/static-max", path);
+		xs_batch_read(batch, path);
+		xenlayout_domain(d->dom.domid, "memory/videoram", path);
+		xs_batch_read(batch, path);
+	}
+	if (domain_xs(d, batch, d->s->config->xenstore_timeout_ms, on_looked) < 0) {
+		domain_log(d, LOG_LVL_ERROR, "look: out of memory");
+		look_later(d);
+	}
+}
+
+static void on_renamed(void *ctx, int status, const struct xs_results *results)
+{
+	struct domain *d = ctx;
+	const char *name = status == 0 ? xs_results_value(results, 0) : NULL;
+
+	d->xs_request = 0;
+	if (name && (!d->r.name || strcmp(name, d->r.name)) && take_name(d, name) && d->recorded) {
+		domain_write_record(d);
+	}
+}
+
+/* Nothing but the name is new: a migration's "--incoming" went. */
+static void look_at_name(struct domain *d)
+{
+	struct xs_batch *batch = xs_batch_new(0);
+	char path[XENLAYOUT_PATH_MAX];
+
+	xenlayout_domain(d->dom.domid, "name", path);
+	xs_batch_read(batch, path);
+	domain_xs(d, batch, d->s->config->xenstore_timeout_ms, on_renamed);
+}
+
+void domain_on_name(struct domain *d)
+{
+	/* A name that changes while the start is under way is looked at when it is done. */
+	if (d->state == DOMAIN_LOOKING || d->state == DOMAIN_UNMANAGED ||
+		d->state == DOMAIN_WAITING) {
+		domain_post(d, DOMAIN_EV_LOOK);
+	} else if (d->state == DOMAIN_RUNNING || d->state == DOMAIN_FOREIGN ||
+		   d->state == DOMAIN_EXITED || d->state == DOMAIN_LOST) {
+		look_at_name(d);
+	}
+}
+
+void domain_on_dm_node(struct domain *d)
+{
+	if (d->state == DOMAIN_PROBING) {
+		domain_probe(d);
+	} else if (d->state == DOMAIN_UNMANAGED || d->state == DOMAIN_WAITING) {
+		d->retries = 0;
+		d->awaits_foreign = true;
+		await_foreign(d);
+	}
+}
+
+void domain_on_definitions(struct domain *d)
+{
+	struct definition *def = NULL;
+	struct err err;
+
+	if (d->state == DOMAIN_UNMANAGED || d->state == DOMAIN_WAITING) {
+		if (defset_match(d->s->defs, d->dom.domid, d->dom.uuid, d->r.name, &def, &err) ==
+				0 &&
+			(def && def->kind == DEFINITION_NO_DM ? NULL : def) == d->def) {
+			return; /* the same definition is the same object */
+		}
+	}
+	domain_look_again(d);
+}
+
+void domain_look_again(struct domain *d)
+{
+	if (d->state == DOMAIN_UNMANAGED || d->state == DOMAIN_WAITING ||
+		(d->state == DOMAIN_FAILED && !d->recorded)) {
+		domain_post(d, DOMAIN_EV_LOOK);
+	}
+}

@@ -1,0 +1,604 @@
+/* SPDX-FileCopyrightText: The xendmd authors
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Owns all domains. A number may stand for two of them for a while: one that is gone and still
+ * being cleaned, and its successor. The successor waits with its start until the other is done,
+ * because run directory, sockets and xenstore nodes go by the number.
+ */
+#include "daemon/manager_impl.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "daemon/defwatch.h"
+#include "daemon/dmlog.h"
+#include "daemon/events.h"
+#include "daemon/exits.h"
+#include "daemon/scope.h"
+#include "daemon/store.h"
+#include "lib/cleanup.h"
+#include "lib/fsutil.h"
+#include "lib/log.h"
+#include "lib/parse.h"
+#include "proto/xenlayout.h"
+
+#define DM_ROOT "/local/domain/0/device-model"
+#define ORPHANS_MS 1000
+#define TOKEN_INTRODUCE "introduce"
+#define TOKEN_RELEASE "release"
+#define TOKEN_DM "dm"
+#define TOKEN_NAME "name"
+
+static void changed(struct manager *m)
+{
+	if (m->on_change) {
+		m->on_change(m->change_ctx);
+	}
+}
+
+struct manager_entry *manager_find(struct manager *m, uint32_t domid)
+{
+	struct manager_entry *entry, *found = NULL;
+
+	LIST_FOREACH (entry, &m->buckets[domid % MANAGER_BUCKETS], link) {
+		if (domain_domid(entry->d) == domid && (!found || !domain_is_going(entry->d))) {
+			found = entry;
+		}
+	}
+	return found;
+}
+
+static struct manager_entry *find_exact(struct manager *m, uint32_t domid, const uint8_t uuid[16])
+{
+	struct manager_entry *entry;
+
+	LIST_FOREACH (entry, &m->buckets[domid % MANAGER_BUCKETS], link) {
+		if (domain_domid(entry->d) == domid && !domain_is_going(entry->d) &&
+			!memcmp(domain_uuid(entry->d), uuid, 16)) {
+			return entry;
+		}
+	}
+	return NULL;
+}
+
+static struct manager_entry *entry_of(struct manager *m, const struct domain *d)
+{
+	struct manager_entry *entry;
+
+	LIST_FOREACH (entry, &m->buckets[domain_domid(d) % MANAGER_BUCKETS], link) {
+		if (entry->d == d) {
+			return entry;
+		}
+	}
+	return NULL;
+}
+
+static bool has_predecessor(struct manager *m, const struct manager_entry *successor)
+{
+	struct manager_entry *entry;
+
+	LIST_FOREACH (entry, &m->buckets[domain_domid(successor->d) % MANAGER_BUCKETS], link) {
+		if (entry != successor && domain_domid(entry->d) == domain_domid(successor->d) &&
+			domain_is_going(entry->d)) {
+			return true;
+		}
+	}
+	return false;
+}
+
+static void grant_slots(struct manager *m)
+{
+	struct manager_entry *entry, *next;
+
+	for (entry = TAILQ_FIRST(&m->queue); entry && m->starting < m->config.starts_at_once;
+		entry = next) {
+		next = TAILQ_NEXT(entry, wait);
+		if (has_predecessor(m, entry)) {
+			continue;
+		}
+		TAILQ_REMOVE(&m->queue, entry, wait);
+		entry->queued = false;
+		entry->starting = true;
+		m->starting++;
+		domain_post(entry->d, DOMAIN_EV_SLOT);
+		/* The list may have changed altogether; it is short and this ends. */
+		next = TAILQ_FIRST(&m->queue);
+	}
+}
+
+static void on_queue(void *ctx, struct domain *d)
+{
+	struct manager *m = ctx;
+	struct manager_entry *entry = entry_of(m, d);
+
+	if (entry && !entry->queued) {
+		entry->queued = true;
+		TAILQ_INSERT_TAIL(&m->queue, entry, wait);
+	}
+	grant_slots(m);
+}
+
+static void on_unqueue(void *ctx, struct domain *d)
+{
+	struct manager *m = ctx;
+	struct manager_entry *entry = entry_of(m, d);
+
+	if (entry && entry->queued) {
+		entry->queued = false;
+		TAILQ_REMOVE(&m->queue, entry, wait);
+	}
+}
+
+/* A start that was taken up from an earlier daemon never had a slot. */
+static void free_slot(struct manager *m, struct manager_entry *entry)
+{
+	if (entry && entry->starting) {
+		entry->starting = false;
+		m->starting--;
+	}
+}
+
+static void on_state(void *ctx, struct domain *d)
+{
+	changed(ctx);
+}
+
+static void on_slot_free(void *ctx, struct domain *d)
+{
+	struct manager *m = ctx;
+
+	free_slot(m, entry_of(m, d));
+	changed(m);
+	grant_slots(m);
+}
+
+static void on_stub(void *ctx, struct domain *d, uint32_t target)
+{
+	struct manager *m = ctx;
+	struct manager_entry *guest = manager_find(m, target);
+
+	if (guest) {
+		domain_set_stub(guest->d, d);
+	}
+}
+
+static void forget_stub(struct manager *m, struct domain *stub)
+{
+	struct manager_entry *entry;
+
+	if (!domain_is_stub(stub)) {
+		return;
+	}
+	TAILQ_FOREACH (entry, &m->all, order) {
+		domain_forget_stub(entry->d, stub);
+	}
+}
+
+static void on_forget(void *ctx, struct domain *d)
+{
+	struct manager *m = ctx;
+	struct manager_entry *entry = entry_of(m, d);
+
+	on_unqueue(m, d);
+	forget_stub(m, d);
+	free_slot(m, entry);
+	if (entry) {
+		LIST_REMOVE(entry, link);
+		TAILQ_REMOVE(&m->all, entry, order);
+		free(entry);
+		m->count--;
+	}
+	changed(m);
+	grant_slots(m);
+}
+
+static const struct domain_ops domain_ops = {
+	.on_queue = on_queue,
+	.on_unqueue = on_unqueue,
+	.on_slot_free = on_slot_free,
+	.on_state = on_state,
+	.on_stub = on_stub,
+	.on_forget = on_forget,
+};
+
+static struct domain *add_domain(struct manager *m, const struct toolstack_domain *dom)
+{
+	struct manager_entry *entry = calloc(1, sizeof(*entry));
+
+	if (entry) {
+		entry->d = domain_new(&m->s, &domain_ops, m, dom);
+	}
+	if (!entry || !entry->d) {
+		free(entry);
+		log_error("domain %u: out of memory", dom->domid);
+		return NULL;
+	}
+	LIST_INSERT_HEAD(&m->buckets[dom->domid % MANAGER_BUCKETS], entry, link);
+	TAILQ_INSERT_TAIL(&m->all, entry, order);
+	m->count++;
+	return entry->d;
+}
+
+static void begin_or_adopt(struct manager *m, struct domain *d, struct manager_record *record)
+{
+	if (record) {
+		domain_adopt(d, &record->record);
+		manager_record_free(record);
+	} else {
+		domain_begin(d);
+	}
+	changed(m);
+}
+
+static void on_appeared(void *ctx, const struct toolstack_domain *dom)
+{
+	struct manager *m = ctx;
+	struct domain *d = add_domain(m, dom);
+
+	if (d) {
+		begin_or_adopt(m, d, manager_claim_record(m, dom));
+	}
+}
+
+static void on_update(void *ctx, const struct toolstack_domain *dom)
+{
+	struct manager_entry *entry = find_exact(ctx, dom->domid, dom->uuid);
+
+	if (entry) {
+		domain_update(entry->d, dom);
+	}
+}
+
+static void on_gone(void *ctx, uint32_t domid, const uint8_t uuid[16])
+{
+	struct manager_entry *entry = find_exact(ctx, domid, uuid);
+
+	if (entry) {
+		domain_post(entry->d, DOMAIN_EV_GONE);
+	}
+}
+
+static const struct watcher_ops watcher_ops = {
+	.on_appeared = on_appeared,
+	.on_shutdown = on_update,
+	.on_resumed = on_update,
+	.on_dying = on_update,
+	.on_gone = on_gone,
+};
+
+/* Records whose domain went away while nobody watched: what they name is cleaned like any other.
+ * Again until the watcher has told of the others: a domain may go before it is ever seen. */
+static void adopt_orphans(void *arg)
+{
+	struct manager *m = arg;
+	struct manager_record *record, *next;
+	struct toolstack_domain dom;
+	struct domain *d;
+
+	for (record = LIST_FIRST(&m->records); record; record = next) {
+		next = LIST_NEXT(record, link);
+		if (!manager_record_is_orphan(m, &record->record)) {
+			continue; /* the watcher will tell */
+		}
+		dom = (struct toolstack_domain){.domid = record->record.domid, .dying = true};
+		memcpy(dom.uuid, record->record.uuid, sizeof(dom.uuid));
+		LIST_REMOVE(record, link);
+		d = add_domain(m, &dom);
+		if (d) {
+			begin_or_adopt(m, d, record);
+			domain_post(d, DOMAIN_EV_GONE);
+		}
+	}
+	if (!LIST_EMPTY(&m->records)) {
+		loop_timer_start(m->s.loop, &m->orphans, ORPHANS_MS, adopt_orphans, m);
+	}
+}
+
+/* A new connection: what changed without one is not told. */
+static void look_at_starting(struct manager *m)
+{
+	struct manager_entry *entry;
+
+	TAILQ_FOREACH (entry, &m->all, order) {
+		if (domain_state(entry->d) == DOMAIN_PROBING) {
+			domain_on_dm_node(entry->d);
+		}
+	}
+}
+
+static void on_watch(void *ctx, const char *path, const char *token)
+{
+	struct manager *m = ctx;
+	struct manager_entry *entry;
+	uint32_t domid;
+
+	if (!strcmp(token, TOKEN_INTRODUCE) || !strcmp(token, TOKEN_RELEASE)) {
+		/* With watch depth the path ends in the domid: "@releaseDomain/7". */
+		if (xenlayout_domid_of(path, "@introduceDomain", &domid) < 0 &&
+			xenlayout_domid_of(path, "@releaseDomain", &domid) < 0) {
+			domid = WATCHER_ALL;
+		}
+		watcher_look(m->watcher, domid);
+		return;
+	}
+	if (!strcmp(token, TOKEN_DM) && !strcmp(path, DM_ROOT)) {
+		look_at_starting(m);
+	} else if (!strcmp(token, TOKEN_DM) && xenlayout_domid_of(path, DM_ROOT, &domid) == 0) {
+		entry = manager_find(m, domid);
+		if (entry) {
+			domain_on_dm_node(entry->d);
+		}
+	} else if (!strcmp(token, TOKEN_NAME) &&
+		   xenlayout_domid_of(path, "/local/domain", &domid) == 0) {
+		entry = manager_find(m, domid);
+		if (entry) {
+			domain_on_name(entry->d);
+		}
+	}
+}
+
+/* Nodes of ours whose domain went away while no daemon ran, without a record that speaks of it. */
+static void on_nodes_listed(void *ctx, int status, const struct xs_results *results)
+{
+	struct manager *m = ctx;
+	const char *const *names;
+	char path[XENLAYOUT_PATH_MAX];
+	struct toolstack_domain dom;
+	size_t len = 0;
+
+	names = status == 0 ? xs_results_list(results, 0, &len) : NULL;
+	for (size_t i = 0; names && i < len; i++) {
+		struct xs_batch *batch;
+		uint32_t domid;
+
+		if (parse_domid(names[i], &domid) < 0 || manager_find(m, domid) ||
+			toolstack_get(m->s.ts, domid, &dom) != -ESRCH) {
+			continue;
+		}
+		batch = xs_batch_new(XS_BATCH_TRANSACTION);
+		if (batch) {
+			/* A start that was cut off has made the device model's node too. */
+			xenlayout_xendmd(domid, "uuid", path);
+			xs_batch_require_exists(batch, path);
+			xenlayout_dm(domid, NULL, path);
+			xs_batch_rm(batch, path);
+			xenlayout_xendmd(domid, NULL, path);
+			xs_batch_rm(batch, path);
+		}
+		store_submit_detached(m->s.store, batch, m->config.xenstore_timeout_ms, "old node");
+	}
+}
+
+static void sweep_nodes(struct manager *m)
+{
+	struct xs_batch *batch = xs_batch_new(0);
+
+	if (batch) {
+		xs_batch_list(batch, XENLAYOUT_XENDMD_ROOT);
+		store_submit(
+			m->s.store, batch, m->config.xenstore_timeout_ms, on_nodes_listed, m, NULL);
+	}
+}
+
+static void on_connection(void *ctx, bool up)
+{
+	struct manager *m = ctx;
+
+	if (up) {
+		log_notice("xenstore: connected");
+		sweep_nodes(m);
+		watcher_look(m->watcher, WATCHER_ALL);
+	} else {
+		log_error(
+			"xenstore: connection lost; device models are watched, nothing is cleaned "
+			"up because of it");
+	}
+}
+
+static const struct xs_link_ops xs_ops = {
+	.on_watch = on_watch,
+	.on_connection = on_connection,
+};
+
+void manager_counts(const struct manager *m, unsigned *ret_domains, unsigned *ret_running)
+{
+	struct manager_entry *entry;
+
+	*ret_domains = *ret_running = 0;
+	TAILQ_FOREACH (entry, &m->all, order) {
+		*ret_domains += !domain_is_stub(entry->d);
+		*ret_running += domain_state(entry->d) == DOMAIN_RUNNING;
+	}
+}
+
+void manager_on_change(struct manager *m, void (*fn)(void *ctx),
+	void (*reloading)(void *ctx, bool begins), void *ctx)
+{
+	m->on_change = fn;
+	m->on_reloading = reloading;
+	m->change_ctx = ctx;
+}
+
+static int make_directories(struct manager *m, struct err *err)
+{
+	char path[PATH_MAX];
+	int r = fsutil_mkdir(m->paths.run_dir, 0755, err);
+
+	for (unsigned i = 0; r == 0 && i < 2; i++) {
+		snprintf(path, sizeof(path), "%s/%s", m->paths.run_dir, i ? "domains.d" : "dm");
+		r = fsutil_mkdir(path, 0755, err);
+	}
+	/* Exit records and event numbers are worth having, not worth refusing to run for. */
+	if (mkdir(m->paths.state_dir, 0755) < 0 && errno != EEXIST) {
+		log_warning("mkdir \"%s\": %m", m->paths.state_dir);
+	}
+	return r;
+}
+
+void manager_look(struct manager *m)
+{
+	struct manager_entry *entry;
+
+	watcher_look(m->watcher, WATCHER_ALL);
+	TAILQ_FOREACH (entry, &m->all, order) {
+		domain_look_again(entry->d);
+	}
+}
+
+static void on_definitions_changed(void *ctx)
+{
+	struct manager *m = ctx;
+	struct manager_entry *entry;
+
+	log_info("definitions changed");
+	manager_load_definitions(m, NULL);
+	TAILQ_FOREACH (entry, &m->all, order) {
+		domain_on_definitions(entry->d);
+	}
+}
+
+static int open_services(struct manager *m, struct err *err)
+{
+	char etc[PATH_MAX], run[PATH_MAX], helper[PATH_MAX];
+	const char *const dirs[] = {etc, run};
+	int r;
+
+	snprintf(etc, sizeof(etc), "%s/domains.d", m->paths.conf_dir);
+	snprintf(run, sizeof(run), "%s/domains.d", m->paths.run_dir);
+	r = toolstack_open(&m->s.ts);
+	if (r < 0) {
+		return err_set_errno(err, r, "hypervisor (is this a Xen control domain?)");
+	}
+	if ((r = scope_bus_new(&m->s.bus, m->s.loop)) < 0 ||
+		(r = dmlog_set_new(&m->s.logs, m->s.loop)) < 0 ||
+		(r = events_new(&m->s.events, m->paths.state_dir, m->config.events_kept)) < 0 ||
+		(r = exits_new(&m->s.exits, m->paths.state_dir, m->config.exits_kept)) < 0 ||
+		(r = defset_new(&m->s.defs, etc, run)) < 0 ||
+		(r = defwatch_new(&m->defwatch, m->s.loop, dirs, on_definitions_changed, m)) < 0 ||
+		(r = watcher_new(&m->watcher, m->s.loop, m->s.ts, &watcher_ops, m)) < 0 ||
+		(r = store_new(&m->s.store, m->s.loop, &xs_ops, m)) < 0) {
+		return err_set_errno(err, r, "start-up");
+	}
+	if (events_store_error(m->s.events, err) < 0) {
+		log_warning("%s", err->text);
+	}
+	snprintf(helper, sizeof(helper), "%s/log-trim", m->paths.helper_dir);
+	r = dmlog_set_use_helper(m->s.logs, helper);
+	return r < 0 ? err_set_errno(err, r, "start-up") : 0;
+}
+
+static int begin(struct manager *m, int control_fd, struct err *err)
+{
+	char path[PATH_MAX];
+	int r;
+
+	/* First of all: a second daemon ends here, before it has touched anything of the first. */
+	snprintf(path, sizeof(path), "%s/control", m->paths.run_dir);
+	r = control_new(&m->control, m->s.loop, m->s.events, control_fd, path, &m->config,
+		&manager_backend, m, err);
+	if (r < 0) {
+		return r;
+	}
+	manager_load_definitions(m, NULL);
+	manager_load_records(m);
+	adopt_orphans(m);
+	watcher_look(m->watcher, WATCHER_ALL);
+	if ((r = store_watch(m->s.store, "@introduceDomain", TOKEN_INTRODUCE)) < 0 ||
+		(r = store_watch(m->s.store, "@releaseDomain", TOKEN_RELEASE)) < 0 ||
+		(r = store_watch(m->s.store, DM_ROOT, TOKEN_DM)) < 0) {
+		return err_set_errno(err, r, "xenstore watches");
+	}
+	return 0;
+}
+
+int manager_new(struct manager **ret, const struct manager_params *params, struct err *err)
+{
+	struct manager *m = calloc(1, sizeof(*m));
+	int control_fd = params->control_fd;
+	int r;
+
+	if (!m) {
+		return err_set(err, -ENOMEM, "out of memory");
+	}
+	TAILQ_INIT(&m->all);
+	TAILQ_INIT(&m->queue);
+	paths_init(&m->paths);
+	m->config = *params->config;
+	*params->config = (struct config){0};
+	m->config_path = strdup(params->config_path);
+	m->s.loop = params->loop;
+	m->s.config = &m->config;
+	m->s.paths = &m->paths;
+	r = m->config_path ? make_directories(m, err) : err_set(err, -ENOMEM, "out of memory");
+	if (r == 0) {
+		r = open_services(m, err);
+	}
+	if (r == 0) {
+		r = begin(m, TAKE_FD(control_fd), err);
+	}
+	if (r < 0) {
+		close_p(&control_fd);
+		manager_free(m);
+		return r;
+	}
+	*ret = m;
+	return 0;
+}
+
+static void free_domains(struct manager *m)
+{
+	struct manager_entry *entry;
+
+	while ((entry = TAILQ_FIRST(&m->all))) {
+		TAILQ_REMOVE(&m->all, entry, order);
+		domain_detach(entry->d);
+		free(entry);
+	}
+}
+
+struct manager *manager_free(struct manager *m)
+{
+	if (!m) {
+		return NULL;
+	}
+	m->on_change = NULL;
+	loop_timer_stop(&m->orphans);
+	free_domains(m);
+	manager_free_records(m);
+	if (m->control) {
+		control_free(m->control);
+	}
+	if (m->s.store) {
+		store_free(m->s.store);
+	}
+	if (m->watcher) {
+		watcher_free(m->watcher);
+	}
+	defwatch_free(m->defwatch);
+	if (m->s.defs) {
+		defset_free(m->s.defs);
+	}
+	if (m->s.exits) {
+		exits_free(m->s.exits);
+	}
+	if (m->s.events) {
+		events_free(m->s.events);
+	}
+	if (m->s.logs) {
+		dmlog_set_free(m->s.logs);
+	}
+	if (m->s.bus) {
+		scope_bus_free(m->s.bus);
+	}
+	if (m->s.ts) {
+		toolstack_close(m->s.ts);
+	}
+	config_fini(&m->config);
+	free(m->config_path);
+	free(m);
+	return NULL;
+}

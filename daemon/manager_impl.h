@@ -1,0 +1,67 @@
+/* SPDX-FileCopyrightText: The xendmd authors
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* The parts of struct manager, for manager*.c only. */
+#include <sys/queue.h>
+
+#include "daemon/control.h"
+#include "daemon/domain.h"
+#include "daemon/loop.h"
+#include "daemon/manager.h"
+#include "daemon/watcher.h"
+#include "lib/config.h"
+#include "lib/definition.h"
+#include "proto/record.h"
+
+#define MANAGER_BUCKETS 1024 /* by domid: 32752 numbers, so a bucket holds 32 at the very most */
+
+struct manager_entry {
+	LIST_ENTRY(manager_entry) link;	  /* manager::buckets */
+	TAILQ_ENTRY(manager_entry) order; /* manager::all */
+	TAILQ_ENTRY(manager_entry) wait;  /* manager::queue */
+	bool queued, starting;
+	struct domain *d;
+};
+
+struct manager_record {			 /* of an earlier daemon, not yet claimed by a domain */
+	LIST_ENTRY(manager_record) link; /* manager::records */
+	struct record record;
+};
+
+LIST_HEAD(manager_bucket, manager_entry);
+TAILQ_HEAD(manager_list, manager_entry);
+
+struct manager {
+	struct domain_services s;
+	struct config config;
+	struct paths paths;
+	char *config_path;
+	struct watcher *watcher;
+	struct defwatch *defwatch;
+	struct control *control;
+	struct manager_bucket buckets[MANAGER_BUCKETS];
+	struct manager_list all, queue;
+	LIST_HEAD(, manager_record) records;
+	struct loop_timer orphans; /* while there are records that nobody claimed */
+	unsigned count, starting;
+	void (*on_change)(void *ctx);
+	void (*on_reloading)(void *ctx, bool begins);
+	void *change_ctx;
+};
+
+/* The living domain of that number, or the last of those that are still being cleaned. */
+struct manager_entry *manager_find(struct manager *m, uint32_t domid);
+
+/* manager_records.c: reads RUN/dm, sets aside what can't be read. */
+void manager_load_records(struct manager *m);
+/* Its domain is gone. Only the hypervisor's own word counts: a look that fails says nothing. */
+bool manager_record_is_orphan(struct manager *m, const struct record *record);
+/* The record of exactly this domain (the caller's, unlinked), NULL if there is none. */
+struct manager_record *manager_claim_record(struct manager *m, const struct toolstack_domain *dom);
+void manager_record_free(struct manager_record *record);
+void manager_free_records(struct manager *m);
+
+/* manager_control.c */
+extern const struct control_backend manager_backend;
+void manager_load_definitions(struct manager *m, struct json_object *errors);

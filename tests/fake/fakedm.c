@@ -1,0 +1,474 @@
+/* SPDX-FileCopyrightText: The xendmd authors
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/*
+ * A device model for tests without Xen: takes QEMU's arguments, of which it looks at -xen-domid,
+ * -S, -incoming and the daemon's monitor (-chardev socket,id=xendmd-monitor,fd=N,…), speaks QMP
+ * there and writes `state` = `running` to xenstore as QEMU does. How it misbehaves is told by
+ * "-fakedm SPEC" or XENDMD_FAKEDM, comma-separated:
+ *
+ *   exit=N signal=N          end at once, or after=MS after the start
+ *   write-state-then-die     exit 1 right after `state` was written
+ *   never-ready              no greeting, no state      no-state   no state
+ *   slow-ready=MS            greeting and state come later
+ *   status=WORD              what query-status answers; "null" is JSON's
+ *   close-qmp garbage-qmp huge-qmp-line silent-qmp      on the monitor
+ *   flood-stderr=BYTES       lines on stderr before anything else; say=TEXT one line
+ *   ignore-quit ignore-term  leftovers  (a process of its own session stays behind)
+ *   xenstored=PATH           socket of xenstored (else XENSTORED_PATH)
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <json-c/json.h>
+#include <xenstore.h>
+
+#define LINE_MAX_BYTES 65536
+#define HUGE_LINE_BYTES (4 * 1024 * 1024)
+
+static struct {
+	char spec[1024];
+	const char *domid;
+	int listen_fd, client, exit_code, signo;
+	bool paused_start, negotiated, running;
+	char status[32];
+	int64_t start_ms, ready_ms, end_ms; /* -1: never */
+	size_t len;
+	char line[LINE_MAX_BYTES];
+} dm = {.listen_fd = -1, .client = -1, .exit_code = -1, .end_ms = -1, .status = "running"};
+
+static volatile sig_atomic_t got_term;
+
+static void on_term(int signo)
+{
+	got_term = 1;
+}
+
+static int64_t now_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+}
+
+/* The value of KEY ("" for a bare word), NULL when it isn't there. In a static buffer. */
+static const char *option(const char *key)
+{
+	static char value[256];
+	size_t len = strlen(key);
+
+	for (const char *p = dm.spec; *p; p += strcspn(p, ","), p += *p == ',') {
+		size_t n = strcspn(p, ",");
+
+		if (n >= len && !strncmp(p, key, len) && (n == len || p[len] == '=')) {
+			snprintf(value, sizeof(value), "%.*s", n > len ? (int)(n - len - 1) : 0,
+				p + len + 1);
+			return value;
+		}
+	}
+	return NULL;
+}
+
+static int64_t number(const char *key, int64_t otherwise)
+{
+	const char *value = option(key);
+
+	return value ? strtoll(value, NULL, 10) : otherwise;
+}
+
+static void read_chardev(const char *value)
+{
+	const char *fd = strstr(value, "fd=");
+
+	if (!strncmp(value, "socket,", 7) && strstr(value, "id=xendmd-monitor") && fd) {
+		dm.listen_fd = strtol(fd + 3, NULL, 10);
+	}
+}
+
+static void read_arguments(int argc, char *argv[])
+{
+	const char *env = getenv("XENDMD_FAKEDM");
+
+	snprintf(dm.spec, sizeof(dm.spec), "%s", env ? env : "");
+	for (int i = 1; i < argc; i++) {
+		const char *value = i + 1 < argc ? argv[i + 1] : "";
+
+		if (!strcmp(argv[i], "-S")) {
+			dm.paused_start = true;
+			snprintf(dm.status, sizeof(dm.status), "prelaunch");
+		} else if (!strcmp(argv[i], "-incoming") && !strcmp(value, "defer")) {
+			snprintf(dm.status, sizeof(dm.status), "inmigrate");
+		} else if (!strcmp(argv[i], "-xen-domid")) {
+			dm.domid = value;
+		} else if (!strcmp(argv[i], "-chardev")) {
+			read_chardev(value);
+		} else if (!strcmp(argv[i], "-fakedm")) {
+			snprintf(dm.spec, sizeof(dm.spec), "%s", value);
+		}
+	}
+}
+
+static void apply_options(void)
+{
+	const char *status = option("status");
+
+	if (status) {
+		snprintf(dm.status, sizeof(dm.status), "%s", status);
+	}
+	dm.running = !strcmp(dm.status, "running");
+	dm.exit_code = number("exit", -1);
+	dm.signo = number("signal", 0);
+	if (dm.exit_code >= 0 || dm.signo) {
+		dm.end_ms = dm.start_ms + number("after", 0);
+	}
+	dm.ready_ms = option("never-ready") ? -1 : dm.start_ms + number("slow-ready", 0);
+}
+
+static void end_now(void)
+{
+	if (dm.signo) {
+		signal(dm.signo, SIG_DFL);
+		raise(dm.signo);
+	}
+	_exit(dm.exit_code >= 0 ? dm.exit_code : 0);
+}
+
+static void flood_stderr(int64_t bytes)
+{
+	char text[128];
+
+	for (int64_t done = 0, n = 0; done < bytes; n++) {
+		int len = snprintf(text, sizeof(text),
+			"fakedm: line %010lld of a flood that nobody asked for\n", (long long)n);
+
+		if (write(STDERR_FILENO, text, len) < 0) {
+			return;
+		}
+		done += len;
+	}
+}
+
+static void leave_a_process(void)
+{
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		setsid();
+		if (fork() == 0) {
+			signal(SIGTERM, SIG_DFL);
+			for (;;) {
+				pause();
+			}
+		}
+		_exit(0);
+	}
+}
+
+static void write_state(void)
+{
+	const char *path = option("xenstored");
+	struct xs_handle *xs;
+	char key[96];
+
+	if (!dm.domid || option("no-state") || dm.paused_start) {
+		return;
+	}
+	if (path) {
+		setenv("XENSTORED_PATH", path, 1);
+	}
+	xs = xs_open(0);
+	if (!xs) {
+		fprintf(stderr, "fakedm: no xenstore: %s\n", strerror(errno));
+		return;
+	}
+	snprintf(key, sizeof(key), "/local/domain/0/device-model/%s/state", dm.domid);
+	if (!xs_write(xs, XBT_NULL, key, "running", 7)) {
+		fprintf(stderr, "fakedm: can't write %s: %s\n", key, strerror(errno));
+	}
+	xs_close(xs);
+	if (option("write-state-then-die")) {
+		_exit(1);
+	}
+}
+
+static void drop_client(void)
+{
+	if (dm.client >= 0) {
+		close(dm.client);
+	}
+	dm.client = -1;
+	dm.len = 0;
+	dm.negotiated = false;
+}
+
+static void send_bytes(const char *data, size_t len)
+{
+	while (len && dm.client >= 0) {
+		ssize_t n = send(dm.client, data, len, MSG_NOSIGNAL);
+
+		if (n < 0 && errno == EINTR) {
+			continue;
+		}
+		if (n < 0) {
+			drop_client();
+			return;
+		}
+		data += n;
+		len -= n;
+	}
+}
+
+static void send_text(const char *text)
+{
+	send_bytes(text, strlen(text));
+	send_bytes("\r\n", 2);
+}
+
+static void send_event(const char *name)
+{
+	char text[256];
+
+	snprintf(text, sizeof(text),
+		"{\"timestamp\": {\"seconds\": %lld, \"microseconds\": 0}, \"event\": \"%s\"}",
+		(long long)time(NULL), name);
+	send_text(text);
+}
+
+static void send_huge_line(void)
+{
+	static char block[65536];
+
+	memset(block, 'x', sizeof(block));
+	send_bytes("{\"event\": \"", 11);
+	for (int i = 0; i < HUGE_LINE_BYTES / (int)sizeof(block); i++) {
+		send_bytes(block, sizeof(block));
+	}
+	send_text("\"}");
+}
+
+static void greet(void)
+{
+	if (option("close-qmp")) {
+		drop_client();
+	} else if (option("garbage-qmp")) {
+		send_text("\001\377 this is { no JSON");
+	} else if (option("huge-qmp-line")) {
+		send_huge_line();
+	} else if (!option("silent-qmp")) {
+		send_text("{\"QMP\": {\"version\": {\"qemu\": {\"micro\": 22, \"minor\": 2, "
+			  "\"major\": 7}, \"package\": \"fakedm\"}, \"capabilities\": [\"oob\"]}}");
+	}
+}
+
+static struct json_object *command_not_found(struct json_object *reply, const char *name)
+{
+	struct json_object *error = json_object_new_object();
+	char text[256];
+
+	snprintf(text, sizeof(text), "The command %.128s has not been found", name);
+	json_object_object_add(error, "class", json_object_new_string("CommandNotFound"));
+	json_object_object_add(error, "desc", json_object_new_string(text));
+	json_object_object_add(reply, "error", error);
+	return reply;
+}
+
+static struct json_object *status_object(void)
+{
+	struct json_object *status = json_object_new_object();
+
+	json_object_object_add(status, "status",
+		strcmp(dm.status, "null") ? json_object_new_string(dm.status) : NULL);
+	json_object_object_add(status, "singlestep", json_object_new_boolean(false));
+	json_object_object_add(status, "running", json_object_new_boolean(dm.running));
+	return status;
+}
+
+static void set_running(bool running)
+{
+	dm.running = running;
+	snprintf(dm.status, sizeof(dm.status), "%s", running ? "running" : "paused");
+	send_event(running ? "RESUME" : "STOP");
+}
+
+/* Fills REPLY; true when the program has to end after it was sent. */
+static bool execute(const char *name, struct json_object *reply)
+{
+	struct json_object *result = NULL;
+	bool quit = false;
+
+	if (!dm.negotiated && strcmp(name, "qmp_capabilities")) {
+		command_not_found(reply, name);
+		return false;
+	}
+	if (!strcmp(name, "qmp_capabilities")) {
+		dm.negotiated = true;
+	} else if (!strcmp(name, "query-status")) {
+		result = status_object();
+	} else if (!strcmp(name, "stop") || !strcmp(name, "cont")) {
+		set_running(name[0] == 'c');
+	} else if (!strcmp(name, "system_powerdown")) {
+		send_event("POWERDOWN");
+	} else if (!strcmp(name, "quit")) {
+		quit = !option("ignore-quit");
+	} else {
+		command_not_found(reply, name);
+		return false;
+	}
+	json_object_object_add(reply, "return", result ? result : json_object_new_object());
+	return quit;
+}
+
+static void on_line(const char *line)
+{
+	struct json_object *request = json_tokener_parse(line), *name, *id;
+	struct json_object *reply = json_object_new_object();
+	bool quit = false;
+
+	if (!json_object_is_type(request, json_type_object) ||
+		!json_object_object_get_ex(request, "execute", &name)) {
+		command_not_found(reply, "?");
+	} else {
+		quit = execute(json_object_get_string(name), reply);
+		if (json_object_object_get_ex(request, "id", &id)) {
+			json_object_object_add(reply, "id", json_object_get(id));
+		}
+	}
+	send_text(json_object_to_json_string_ext(reply, JSON_C_TO_STRING_PLAIN));
+	json_object_put(reply);
+	json_object_put(request);
+	if (quit) {
+		send_event("SHUTDOWN");
+		_exit(0);
+	}
+}
+
+static void on_client(void)
+{
+	ssize_t n = recv(dm.client, dm.line + dm.len, sizeof(dm.line) - 1 - dm.len, 0);
+	char *start = dm.line, *end;
+
+	if (n <= 0) {
+		drop_client();
+		return;
+	}
+	if (option("silent-qmp")) {
+		return;
+	}
+	dm.len += n;
+	dm.line[dm.len] = '\0';
+	while (dm.client >= 0 && (end = strchr(start, '\n'))) {
+		*end = '\0';
+		on_line(start);
+		start = end + 1;
+	}
+	if (dm.client >= 0) {
+		dm.len -= start - dm.line;
+		memmove(dm.line, start, dm.len);
+		if (dm.len == sizeof(dm.line) - 1) {
+			drop_client();
+		}
+	}
+}
+
+static void on_terminated(void)
+{
+	got_term = 0;
+	if (!option("ignore-term")) {
+		send_event("SHUTDOWN");
+		_exit(0);
+	}
+}
+
+static int timeout_ms(bool ready)
+{
+	int64_t next = -1;
+
+	if (!ready && dm.ready_ms >= 0) {
+		next = dm.ready_ms;
+	}
+	if (dm.end_ms >= 0 && (next < 0 || dm.end_ms < next)) {
+		next = dm.end_ms;
+	}
+	if (next < 0) {
+		return -1;
+	}
+	next -= now_ms();
+	return next > 0 ? next : 0;
+}
+
+/* One client at a time, as QEMU's socket chardev. */
+__attribute__((noreturn)) static void serve(const sigset_t *mask)
+{
+	bool ready = false;
+
+	for (;;) {
+		struct pollfd fds[1] = {{.fd = -1, .events = POLLIN}};
+		int wait = timeout_ms(ready), r;
+		struct timespec ts = {wait / 1000, wait % 1000 * 1000000L};
+
+		if (ready) {
+			fds[0].fd = dm.client >= 0 ? dm.client : dm.listen_fd;
+		}
+		r = ppoll(fds, 1, wait < 0 ? NULL : &ts, mask);
+		if (got_term) {
+			on_terminated();
+		}
+		if (dm.end_ms >= 0 && now_ms() >= dm.end_ms) {
+			end_now();
+		}
+		if (!ready && dm.ready_ms >= 0 && now_ms() >= dm.ready_ms) {
+			ready = true;
+			write_state();
+		} else if (r > 0 && dm.client >= 0) {
+			on_client();
+		} else if (r > 0) {
+			dm.client = accept4(dm.listen_fd, NULL, NULL, SOCK_CLOEXEC);
+			if (dm.client >= 0) {
+				greet();
+			}
+		}
+	}
+}
+
+int main(int argc, char *argv[])
+{
+	struct sigaction sa = {.sa_handler = on_term};
+	sigset_t block, mask;
+	const char *text;
+
+	dm.start_ms = now_ms();
+	read_arguments(argc, argv);
+	apply_options();
+	text = option("say");
+	if (text) {
+		fprintf(stderr, "%s\n", text);
+	}
+	flood_stderr(number("flood-stderr", 0));
+	if (option("leftovers")) {
+		leave_a_process();
+	}
+	if (dm.end_ms >= 0 && dm.end_ms <= now_ms()) {
+		end_now();
+	}
+	/* Signals are taken only inside ppoll(), so that none falls between look and wait. */
+	sigemptyset(&block);
+	sigaddset(&block, SIGTERM);
+	sigaddset(&block, SIGINT);
+	sigaddset(&block, SIGHUP);
+	sigprocmask(SIG_BLOCK, &block, &mask);
+	sigaction(SIGTERM, &sa, NULL);
+	sigaction(SIGINT, &sa, NULL);
+	sigaction(SIGHUP, &sa, NULL);
+	serve(&mask);
+}

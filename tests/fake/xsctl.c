@@ -1,0 +1,68 @@
+/* SPDX-FileCopyrightText: The xendmd authors
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * xsctl read PATH | write PATH VALUE | rm PATH | ls PATH: what the shell tests need of xenstore,
+ * without the package xenstore-utils. Uses XENSTORED_PATH. An absent node: exit status 1, silent.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <xenstore.h>
+
+static int list(struct xs_handle *xs, const char *path)
+{
+	unsigned n = 0;
+	char **names = xs_directory(xs, XBT_NULL, path, &n);
+
+	for (unsigned i = 0; names && i < n; i++) {
+		puts(names[i]);
+	}
+	free(names);
+	return names ? 0 : 1;
+}
+
+static int print(struct xs_handle *xs, const char *path)
+{
+	unsigned len = 0;
+	char *value = xs_read(xs, XBT_NULL, path, &len);
+
+	if (value) {
+		printf("%.*s\n", (int)len, value);
+	}
+	free(value);
+	return value ? 0 : 1;
+}
+
+static int run(struct xs_handle *xs, int argc, char **argv)
+{
+	if (argc == 3 && !strcmp(argv[1], "read")) {
+		return print(xs, argv[2]);
+	}
+	if (argc == 3 && !strcmp(argv[1], "ls")) {
+		return list(xs, argv[2]);
+	}
+	if (argc == 3 && !strcmp(argv[1], "rm")) {
+		return xs_rm(xs, XBT_NULL, argv[2]) ? 0 : 1;
+	}
+	if (argc == 4 && !strcmp(argv[1], "write")) {
+		return xs_write(xs, XBT_NULL, argv[2], argv[3], strlen(argv[3])) ? 0 : 1;
+	}
+	fprintf(stderr, "usage: xsctl read|ls|rm PATH, xsctl write PATH VALUE\n");
+	return 2;
+}
+
+int main(int argc, char **argv)
+{
+	struct xs_handle *xs = xs_open(0);
+	int r;
+
+	if (!xs) {
+		fprintf(stderr, "xsctl: xenstore: %s\n", strerror(errno));
+		return 3;
+	}
+	r = run(xs, argc, argv);
+	xs_close(xs);
+	return r;
+}
