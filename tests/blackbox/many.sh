@@ -55,8 +55,8 @@ wait_state 300 running
 OLD=$(field 300 pid)
 destroy 300
 create web-again --domid 300
-wait_state 300 running
-expect 300 '.name == "web-again"'
+# Until the daemon has looked, 300 is still the old one, and running.
+wait_until 'the new one runs' is 300 '.name == "web-again" and .state == "running"'
 [[ ! -e /proc/$OLD ]] || fail 'two device models of one number'
 [[ $(xs read /local/domain/0/device-model/300/state) == running ]] || fail "the new one's node was cleaned"
 jq -e '.uuid == $u' --arg u "$(field 300 uuid)" "$W/run/dm/300/record.json" >/dev/null || fail record

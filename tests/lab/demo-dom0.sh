@@ -76,8 +76,9 @@ run dmctl check /etc/xendmd/domains.d/web1.json /etc/xendmd/domains.d/db1.json
 run dmctl reload
 
 say 'A toolstack creates a domain; xendmd sees it by itself'
-echo '# mkdom create web1 --memory 48 --late-name'
-mkdom create web1 --memory 48 --late-name >/dev/null &
+echo '# mkdom create web1 --memory 48 --late-name=4000'
+# The name comes 4 s after the domain: until then no definition can match it.
+mkdom create web1 --memory 48 --late-name=4000 >/dev/null &
 until web1=$(domid_of) && [[ -n $web1 ]]; do
 	sleep 0.05
 done
