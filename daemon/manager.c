@@ -373,6 +373,50 @@ static void on_nodes_listed(void *ctx, int status, const struct xs_results *resu
 	}
 }
 
+/* A xenstored that died and came back has forgotten the domains: see watcher_unheralded(). */
+static void on_domains_listed(void *ctx, int status, const struct xs_results *results)
+{
+	uint8_t there[DOMID_FIRST_RESERVED / 8 + 1] = {0};
+	struct manager *m = ctx;
+	struct manager_entry *entry;
+	const char *const *names;
+	size_t len = 0;
+	unsigned forgotten = 0;
+	uint32_t domid;
+
+	if (status < 0) {
+		return;
+	}
+	names = xs_results_list(results, 0, &len);
+	for (size_t i = 0; names && i < len; i++) {
+		if (parse_domid(names[i], &domid) == 0) {
+			there[domid / 8] |= 1u << domid % 8;
+		}
+	}
+	TAILQ_FOREACH (entry, &m->all, order) {
+		domid = domain_domid(entry->d);
+		if (!(there[domid / 8] & 1u << domid % 8)) {
+			forgotten++;
+			watcher_unheralded(m->watcher, domid);
+		}
+	}
+	if (forgotten) {
+		log_warning("xenstore knows nothing of %u domains; they are watched by themselves",
+			forgotten);
+	}
+}
+
+static void find_the_forgotten(struct manager *m)
+{
+	struct xs_batch *batch = xs_batch_new(0);
+
+	if (batch) {
+		xs_batch_list(batch, "/local/domain");
+		store_submit(m->s.store, batch, m->config.xenstore_timeout_ms, on_domains_listed, m,
+			NULL);
+	}
+}
+
 static void sweep_nodes(struct manager *m)
 {
 	struct xs_batch *batch = xs_batch_new(0);
@@ -392,6 +436,7 @@ static void on_connection(void *ctx, bool up)
 		log_notice("xenstore: connected");
 		sweep_nodes(m);
 		watcher_look(m->watcher, WATCHER_ALL);
+		find_the_forgotten(m);
 	} else {
 		log_error(
 			"xenstore: connection lost; device models are watched, nothing is cleaned "

@@ -29,11 +29,15 @@
  * when the hypervisor has let go of its last page. While there are dying domains, and only then,
  * they are looked at one by one, at intervals from DYING_FIRST_MS doubling to DYING_LAST_MS.
  *
+ * Unheralded. @releaseDomain comes only for domains that xenstored knows. The others, and only
+ * while there are such, are looked at every UNHERALDED_MS.
+ *
  * Incarnations. A number is somebody else's when the uuid differs, or the unique id where this Xen
  * has one, and without it when a dying domain lives again or its cpu time went back: a toolstack
  * that gives number and uuid again (reboot with a fixed number) is seen by that. Cpu time is a sum
  * over processors whose clocks may differ a little, so a small step back means nothing.
  */
+#define UNHERALDED_MS 5000
 #define DYING_FIRST_MS 20
 #define DYING_LAST_MS 2000
 #define DYING_SINGLY_MAX 32 /* more are cheaper to read as one list */
@@ -61,6 +65,9 @@ struct watcher {
 	struct loop_timer dying_timer;
 	bool dying_armed;
 	int64_t dying_delay_ms;
+	uint32_t *unheralded; /* no order, each once */
+	unsigned unheralded_len, unheralded_cap;
+	struct loop_timer unheralded_timer;
 	struct loop_timer retry_timer;
 	int64_t retry_delay_ms; /* 0: the last look succeeded */
 };
@@ -285,6 +292,57 @@ static void watch_the_dying(struct watcher *w)
 	}
 }
 
+static bool is_known(const struct watcher *w, uint32_t domid)
+{
+	unsigned i = find(&w->known, domid);
+
+	return i < w->known.len && w->known.items[i].domid == domid;
+}
+
+static void on_unheralded_timer(void *arg)
+{
+	struct watcher *w = arg;
+	unsigned kept = 0;
+
+	for (unsigned i = 0; i < w->unheralded_len; i++) {
+		if (is_known(w, w->unheralded[i])) {
+			w->unheralded[kept++] = w->unheralded[i];
+		}
+	}
+	w->unheralded_len = kept;
+	if (kept) {
+		watcher_look(w, WATCHER_ALL);
+		loop_timer_start(
+			w->loop, &w->unheralded_timer, UNHERALDED_MS, on_unheralded_timer, w);
+	}
+}
+
+int watcher_unheralded(struct watcher *w, uint32_t domid)
+{
+	for (unsigned i = 0; i < w->unheralded_len; i++) {
+		if (w->unheralded[i] == domid) {
+			return 0;
+		}
+	}
+	if (!is_known(w, domid)) {
+		return 0;
+	}
+	if (w->unheralded_len == w->unheralded_cap) {
+		unsigned cap = w->unheralded_cap ? w->unheralded_cap * 2 : 16;
+		uint32_t *items = realloc(w->unheralded, cap * sizeof(*items));
+
+		if (!items) {
+			return -ENOMEM;
+		}
+		w->unheralded = items;
+		w->unheralded_cap = cap;
+	}
+	w->unheralded[w->unheralded_len++] = domid;
+	return w->unheralded_len > 1 ? 0
+				     : loop_timer_start(w->loop, &w->unheralded_timer,
+					       UNHERALDED_MS, on_unheralded_timer, w);
+}
+
 static void on_retry(void *arg)
 {
 	watcher_look(arg, WATCHER_ALL);
@@ -328,6 +386,8 @@ static void watcher_release(struct watcher *w)
 {
 	loop_timer_stop(&w->dying_timer);
 	loop_timer_stop(&w->retry_timer);
+	loop_timer_stop(&w->unheralded_timer);
+	free(w->unheralded);
 	free(w->known.items);
 	free(w->seen.items);
 	free(w);

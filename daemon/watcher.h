@@ -37,3 +37,8 @@ struct watcher *watcher_free(struct watcher *w);
  * one domain where the event named it (watch depth), WATCHER_ALL otherwise. */
 #define WATCHER_ALL UINT32_MAX
 void watcher_look(struct watcher *w, uint32_t domid);
+
+/* Nobody tells of changes of DOMID, because this xenstored does not know it (one that died is
+ * replaced by one that is empty). It is looked at every few seconds for as long as it is there; a
+ * number that is not known is ignored. -ENOMEM. */
+int watcher_unheralded(struct watcher *w, uint32_t domid);

@@ -402,6 +402,27 @@ static void test_freed_before_its_turn(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
+/* No look is asked for: the watcher finds the end of domain 5 by itself, and then rests. */
+static void test_unheralded(void **state)
+{
+	struct world *w = *state;
+
+	add(w, 5, uuid_a);
+	add(w, 6, uuid_b);
+	run_for(w, 1);
+	assert_int_equal(watcher_unheralded(w->watcher, 5), 0);
+	assert_int_equal(watcher_unheralded(w->watcher, 5), 0);
+	assert_int_equal(watcher_unheralded(w->watcher, 9), 0);
+	fakehv_remove(w->hv, 5);
+	w->wait_for = "-5 ";
+	run_for(w, GENEROUS_MS);
+	w->wait_for = NULL;
+	assert_non_null(strstr(w->seen, "-5 "));
+	fakehv_remove(w->hv, 6);
+	run_for(w, 6000);
+	assert_null(strstr(w->seen, "-6 "));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -415,6 +436,7 @@ int main(void)
 		TEST(test_dying_is_followed),
 		TEST(test_dying_backs_off),
 		TEST(test_list_fails),
+		TEST(test_unheralded),
 		TEST(test_many),
 		TEST(test_freed_before_its_turn),
 	};
