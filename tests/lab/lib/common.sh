@@ -37,8 +37,10 @@ host_prepare()
 		flock 9
 		say "installing on this machine: ${missing[*]}"
 		export DEBIAN_FRONTEND=noninteractive
-		timeout 300 apt-get -q update >&2
-		timeout 900 apt-get -q install -y --no-install-recommends "${missing[@]}" >&2
+		{
+			timeout 300 apt-get -q update
+			timeout 900 apt-get -q install -y --no-install-recommends "${missing[@]}"
+		} >"$LAB_CACHE/install.log" 2>&1 || { tail "$LAB_CACHE/install.log" >&2; exit 1; }
 	) 9>"$LAB_CACHE/.lock-host"
 }
 
