@@ -21,30 +21,18 @@ run()
 	"$@"
 }
 
-# The only domain of that name or, while it has none, the newest.
-domid_of()
+# watch_until REGEX SECONDS: prints the table whenever it changes, until a line of it matches.
+watch_until()
 {
-	dmctl status --json | jq -r '.domains | last | .domid // empty'
-}
+	local table last='' deadline=$((SECONDS + $2))
 
-state_of()
-{
-	dmctl status --json | jq -r --argjson id "$1" '.domains[] | select(.domid == $id) | .state'
-}
-
-# wait_for DOMID STATE SECONDS: shows each state on the way.
-wait_for()
-{
-	local seen='' now deadline=$((SECONDS + $3))
-
-	while :; do
-		now=$(state_of "$1")
-		if [[ -n $now && $now != "$seen" ]]; then
-			seen=$now
-			dmctl status "$1"
+	until [[ $last =~ $1 ]]; do
+		(( SECONDS < deadline )) || die "no \"$1\" within $2 s"
+		table=$(dmctl status)
+		if [[ $table != "$last" ]]; then
+			last=$table
+			echo "$table"
 		fi
-		[[ $now == "$2" ]] && return 0
-		(( SECONDS < deadline )) || die "domain $1 is ${now:-unknown}, not $2, after $3 s"
 	done
 }
 
@@ -78,22 +66,20 @@ run dmctl reload
 say 'A toolstack creates a domain; xendmd sees it by itself'
 echo '# mkdom create web1 --memory 48 --late-name=4000'
 # The name comes 4 s after the domain: until then no definition can match it.
-mkdom create web1 --memory 48 --late-name=4000 >/dev/null &
-until web1=$(domid_of) && [[ -n $web1 ]]; do
-	sleep 0.05
-done
-wait_for "$web1" running 60
+mkdom create web1 --memory 48 --late-name=4000 >/run/demo-web1 &
+watch_until 'web1 .* running ' 90
 wait
+web1=$(</run/demo-web1)
 echo
 device_models
 run dmctl show "$web1"
 
 say 'A second domain loses its device model'
 db1=$(mkdom create db1 --memory 48)
-wait_for "$db1" running 60
+watch_until 'db1 .* running ' 60
 pid=$(dmctl status --json | jq ".domains[] | select(.domid == $db1) | .pid")
 run kill -SEGV "$pid"
-wait_for "$db1" exited 30
+watch_until 'db1 .* exited ' 30
 dmctl status --json | jq ".domains[] | select(.domid == $db1) | {state, reason, exit}"
 
 say 'Both are destroyed'
