@@ -140,13 +140,18 @@ static void destroy(void *arg)
 
 struct helperproc *helperproc_free(struct helperproc *h)
 {
+	if (h && h->process && !process_has_ended(h->process)) {
+		process_signal(h->process, SIGKILL);
+	}
+	return helperproc_detach(h);
+}
+
+struct helperproc *helperproc_detach(struct helperproc *h)
+{
 	if (!h) {
 		return NULL;
 	}
 	h->done = NULL;
-	if (h->process && !process_has_ended(h->process)) {
-		process_signal(h->process, SIGKILL);
-	}
 	h->process = process_free(h->process);
 	loop_timer_stop(&h->timer);
 	close_stderr(h);

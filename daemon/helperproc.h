@@ -27,3 +27,5 @@ int helperproc_run(struct helperproc **ret, struct loop *loop, const char *path,
 /* DONE will not come; the process is killed if it still runs, and reaped. NULL allowed; also after
  * DONE, and from within it: each helperproc is freed by its owner. Returns NULL. */
 struct helperproc *helperproc_free(struct helperproc *h);
+/* The same, but the process goes on by itself: what it does must not be left half done. */
+struct helperproc *helperproc_detach(struct helperproc *h);

@@ -549,7 +549,10 @@ static int begin(struct manager *m, int control_fd, struct err *err)
 		return r;
 	}
 	manager_load_definitions(m, NULL);
-	manager_load_records(m);
+	r = manager_load_records(m, err);
+	if (r < 0) {
+		return r;
+	}
 	adopt_orphans(m);
 	watcher_look(m->watcher, WATCHER_ALL);
 	if ((r = store_watch(m->s.store, "@introduceDomain", TOKEN_INTRODUCE)) < 0 ||

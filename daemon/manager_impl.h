@@ -54,7 +54,7 @@ struct manager {
 struct manager_entry *manager_find(struct manager *m, uint32_t domid);
 
 /* manager_records.c: reads RUN/dm, sets aside what can't be read. */
-void manager_load_records(struct manager *m);
+int manager_load_records(struct manager *m, struct err *err);
 /* Its domain is gone. Only the hypervisor's own word counts: a look that fails says nothing. */
 bool manager_record_is_orphan(struct manager *m, const struct record *record);
 /* The record of exactly this domain (the caller's, unlinked), NULL if there is none. */

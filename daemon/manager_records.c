@@ -35,6 +35,29 @@ void manager_free_records(struct manager *m)
 	}
 }
 
+/* Stands in the directory for the record that was set aside: what lies there may be in use. */
+#define UNREADABLE "unreadable"
+
+static void mark_unreadable(const char *dir)
+{
+	char path[PATH_MAX + sizeof(UNREADABLE)];
+	_cleanup_close_ int fd = -1;
+
+	snprintf(path, sizeof(path), "%s/" UNREADABLE, dir);
+	fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+	if (fd < 0) {
+		log_error("create \"%s\": %m", path);
+	}
+}
+
+static bool is_unreadable(const char *dir)
+{
+	char path[PATH_MAX + sizeof(UNREADABLE)];
+
+	snprintf(path, sizeof(path), "%s/" UNREADABLE, dir);
+	return access(path, F_OK) == 0;
+}
+
 /* Kept where no start of a later domain removes it. */
 static void set_aside(struct manager *m, uint32_t domid, const char *path, const struct err *err)
 {
@@ -79,7 +102,24 @@ static void remove_unowned(struct manager *m, uint32_t domid, const char *dir)
 	}
 }
 
-static void load_one(struct manager *m, uint32_t domid, const char *dir)
+/* The record may be sound: it is this daemon that can't read it now. */
+static bool is_our_own_need(int r)
+{
+	return r == -ENOMEM || r == -EMFILE || r == -ENFILE;
+}
+
+static void load_without_record(struct manager *m, uint32_t domid, const char *dir)
+{
+	struct err err;
+
+	if (is_unreadable(dir)) {
+		remove_unowned(m, domid, dir);
+	} else if (fsutil_remove_dir(dir, &err) < 0) { /* nothing was ever allowed to run */
+		log_error("%s", err.text);
+	}
+}
+
+static int load_one(struct manager *m, uint32_t domid, const char *dir, struct err *ret_err)
 {
 	struct manager_record *record = calloc(1, sizeof(*record));
 	_cleanup_free_ char *text = NULL;
@@ -89,18 +129,14 @@ static void load_one(struct manager *m, uint32_t domid, const char *dir)
 	int r;
 
 	if (!record) {
-		log_error("record of domain %u: out of memory", domid);
-		return;
+		return err_set(ret_err, -ENOMEM, "record of domain %u: out of memory", domid);
 	}
 	snprintf(path, sizeof(path), "%s/record.json", dir);
 	r = readfile(AT_FDCWD, path, LIMIT_RECORD_BYTES, &text, &len, &err);
 	if (r == -ENOENT) {
-		/* Without a record nothing was ever allowed to run. */
-		if (fsutil_remove_dir(dir, &err) < 0) {
-			log_error("%s", err.text);
-		}
+		load_without_record(m, domid, dir);
 		free(record);
-		return;
+		return 0;
 	}
 	if (r == 0) {
 		r = record_decode(text, len, &record->record, &err);
@@ -109,32 +145,40 @@ static void load_one(struct manager *m, uint32_t domid, const char *dir)
 		r = check(&record->record, domid, &err);
 	}
 	if (r < 0) {
-		set_aside(m, domid, path, &err);
-		remove_unowned(m, domid, dir);
 		manager_record_free(record);
-		return;
+		if (is_our_own_need(r)) {
+			return err_set(ret_err, r, "record \"%s\": %s", path, err.text);
+		}
+		set_aside(m, domid, path, &err);
+		mark_unreadable(dir);
+		remove_unowned(m, domid, dir);
+		return 0;
 	}
 	LIST_INSERT_HEAD(&m->records, record, link);
+	return 0;
 }
 
-void manager_load_records(struct manager *m)
+/* Better no daemon than one that takes running device models for absent ones. */
+int manager_load_records(struct manager *m, struct err *err)
 {
+	_cleanup_closedir_ DIR *dir = NULL;
 	char path[PATH_MAX];
 	struct dirent *entry;
 	uint32_t domid;
-	DIR *dir;
+	int r = 0;
 
 	snprintf(path, sizeof(path), "%s/dm", m->paths.run_dir);
 	dir = opendir(path);
-	while (dir && (entry = readdir(dir))) {
+	if (!dir) {
+		return err_set_errno(err, -errno, "open \"%s\"", path);
+	}
+	while (r == 0 && (entry = readdir(dir))) {
 		if (parse_domid(entry->d_name, &domid) == 0) {
 			snprintf(path, sizeof(path), "%s/dm/%u", m->paths.run_dir, domid);
-			load_one(m, domid, path);
+			r = load_one(m, domid, path, err);
 		}
 	}
-	if (dir) {
-		closedir(dir);
-	}
+	return r;
 }
 
 /* RECORD is of this very domain. */

@@ -97,7 +97,11 @@ for name in a b c d e; do
 done
 [[ ! -e $R/4000 && ! -e $R/4001 ]] || fail 'directories of no domain stay'
 [[ $(ls "$W/run/broken" | wc -l) == 6 ]] || fail "kept: $(ls "$W/run/broken")"
+daemon_kill
+daemon_start
+wait_until 'all are listed again' eval '[[ $(dmctl status --json | jq ".domains | length") == 5 ]]'
 for name in a b c d e; do
+	[[ -S $R/${DOM[$name]}/monitor ]] || fail "another restart took the sockets of $name"
 	# Alive and unknown: it is not killed, and no second one is started beside it.
 	kill -0 "${PIDS[$name]}" || fail "the device model of $name was killed"
 	wait_until "$name is judged" eval '[[ $(field ${DOM[$name]} state) != waiting ]]'

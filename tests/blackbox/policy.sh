@@ -47,6 +47,17 @@ hv set destroy-again 2
 running again 'exit=1,after=1500' '{"on_exit": "destroy"}'
 wait_until 'a long destruction' eval '! hv list | grep -q "^$D "'
 wait_gone "$D"
+hv set destroy-again 20 # two seconds
+for how in daemon_stop daemon_kill; do
+	running cut 'exit=1,after=1500' '{"on_exit": "destroy"}'
+	wait_until 'the destruction has begun' eval '[[ $(hv list | awk -v d="$D" "\$1 == d { print \$3 }") == *d* ]]'
+	$how
+	wait_until 'it goes on without the daemon' eval '! hv list | grep -q "^$D "'
+	hv set destroy-again 20
+	daemon_start
+	wait_gone "$D"
+done
+hv set destroy-again 0
 running none 'exit=9,after=1500' '{"on_exit": "none"}'
 before="$(counter pause) $(counter crash) $(counter destroy)"
 reached "$D" exited 'exit code 9'
