@@ -322,7 +322,7 @@ const char *varlink_encode(struct json_object *json, size_t *ret_len)
 
 struct json_object *varlink_raw_new(const char *text, size_t len)
 {
-	struct json_object *json = json_object_new_object();
+	struct json_object *json = json_object_new_int(0); /* an object would bring a table */
 	char *copy = strndup(text, len);
 
 	if (!json || !copy) {
