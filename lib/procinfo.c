@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/pidfd.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "lib/cleanup.h"
@@ -219,6 +220,31 @@ int procinfo_cmdline(pid_t pid, struct strv *ret)
 	}
 	*ret = args;
 	return 0;
+}
+
+int procinfo_link(pid_t pid, const char *name, char *ret, size_t size)
+{
+	char path[64];
+	ssize_t len;
+
+	snprintf(path, sizeof(path), "/proc/%d/%s", (int)pid, name);
+	len = readlink(path, ret, size - 1);
+	if (len < 0) {
+		return errno == ENOENT ? -ESRCH : -errno;
+	}
+	ret[len] = '\0';
+	return 0;
+}
+
+int64_t procinfo_age_ms(const struct proc_id *id)
+{
+	struct timespec now;
+	int64_t age;
+
+	clock_gettime(CLOCK_BOOTTIME, &now);
+	age = (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000 -
+	      (int64_t)(id->start_ticks * 1000 / (uint64_t)sysconf(_SC_CLK_TCK));
+	return age > 0 ? age : 0;
 }
 
 static bool fits(const struct proc_id *a, const struct proc_id *b)

@@ -3,6 +3,7 @@
 #pragma once
 
 /* What proves that a process is the one that was noted: proc(5). Pure reads, no waiting. */
+#include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -27,5 +28,10 @@ int procinfo_cmdline(pid_t pid, struct strv *ret);
 /* A pidfd of the process if all of ID fits, read after the pidfd was opened so that the number
  * can't change hands between. -ESRCH: no such process; -ESTALE: another one. */
 int procinfo_open(const struct proc_id *id, int *ret_pidfd);
+/* What /proc/PID/NAME ("exe", "fd/2") points at, cut to SIZE; a file that is gone has " (deleted)"
+ * behind its name. -ESRCH, -EACCES. */
+int procinfo_link(pid_t pid, const char *name, char *ret, size_t size);
+/* How long ago the process started, in milliseconds, as exact as the kernel's clock ticks are. */
+int64_t procinfo_age_ms(const struct proc_id *id);
 /* "/proc/sys/kernel/random/boot_id": start_ticks compare only within one boot. */
 int procinfo_boot_id(char ret[37]);

@@ -1,6 +1,8 @@
 /* SPDX-FileCopyrightText: The xendmd authors
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -122,6 +124,29 @@ static void test_none(void **state)
 	assert_int_equal(procinfo_open(&id, &fd), -ESRCH);
 }
 
+static void test_links(void **state)
+{
+	char exe[PATH_MAX], link[PATH_MAX], path[32];
+	struct proc_id id;
+	int fd;
+
+	assert_int_equal(procinfo_link(getpid(), "exe", exe, sizeof(exe)), 0);
+	assert_string_equal(strrchr(exe, '/'), "/test_procinfo");
+	assert_int_equal(procinfo_link(getpid(), "exe", link, 5), 0);
+	assert_int_equal(strlen(link), 4); /* cut */
+	fd = open("/dev/null", O_RDONLY);
+	snprintf(path, sizeof(path), "fd/%d", fd);
+	assert_int_equal(procinfo_link(getpid(), path, link, sizeof(link)), 0);
+	assert_string_equal(link, "/dev/null");
+	close(fd);
+	assert_int_equal(procinfo_link(getpid(), path, link, sizeof(link)), -ESRCH);
+	assert_int_equal(procinfo_link(INT32_MAX, "exe", link, sizeof(link)), -ESRCH);
+	assert_int_equal(procinfo_read(getpid(), &id), 0);
+	assert_in_range(procinfo_age_ms(&id), 0, 600000);
+	id.start_ticks = UINT64_MAX / 1000;
+	assert_int_equal(procinfo_age_ms(&id), 0); /* never negative */
+}
+
 static void test_utf8(void **state)
 {
 	static const struct {
@@ -162,6 +187,7 @@ int main(void)
 		cmocka_unit_test(test_parse_stat),
 		cmocka_unit_test(test_self),
 		cmocka_unit_test(test_none),
+		cmocka_unit_test(test_links),
 		cmocka_unit_test(test_utf8),
 	};
 
