@@ -248,11 +248,21 @@ static void carry_out(struct domain *d, enum domain_event event)
 	}
 }
 
+/* Whose device model goes down with it. */
+static void tell_guest(struct domain *d)
+{
+	if (d->is_stub) {
+		d->ops->on_stub(d->ops_ctx, d, d->stub_target);
+	}
+}
+
 void domain_post(struct domain *d, enum domain_event event)
 {
 	if (event == DOMAIN_EV_GONE && !d->gone) {
 		d->gone = true;
-		domain_watch_name(d, false); /* a successor has a watch of its own */
+		domain_watch_name(d, false); /* a successor has watches of its own */
+		domain_watch_image(d, false);
+		tell_guest(d);
 	}
 	if (d->busy) {
 		if (d->pending_len < DOMAIN_PENDING_MAX) {
@@ -349,6 +359,7 @@ void domain_detach(struct domain *d)
 	domain_fail_call(d, &d->stop_call, -ECANCELED, "xendmd is stopping");
 	store_cancel(d->s->store, d->xs_request);
 	domain_watch_name(d, false);
+	domain_watch_image(d, false);
 	loop_timer_stop(&d->deadline);
 	loop_timer_stop(&d->retry);
 	scope_job_cancel(d->scope_job);
@@ -371,6 +382,9 @@ void domain_begin(struct domain *d)
 void domain_update(struct domain *d, const struct toolstack_domain *dom)
 {
 	d->dom = *dom;
+	if (dom->dying || dom->shutdown) {
+		tell_guest(d);
+	}
 	if (dom->dying && !d->told_dying) {
 		d->told_dying = true;
 		domain_post(d, DOMAIN_EV_DYING);
@@ -491,16 +505,4 @@ bool domain_is_going(const struct domain *d)
 const char *domain_log_path(const struct domain *d)
 {
 	return d->r.log;
-}
-
-void domain_set_stub(struct domain *d, struct domain *stub)
-{
-	d->stub = stub;
-}
-
-void domain_forget_stub(struct domain *d, const struct domain *stub)
-{
-	if (d->stub == stub) {
-		d->stub = NULL;
-	}
 }

@@ -51,8 +51,10 @@ struct domain_ops {
 	void (*on_unqueue)(void *ctx, struct domain *d); /* does not any more */
 	void (*on_slot_free)(void *ctx, struct domain *d);
 	void (*on_state)(void *ctx, struct domain *d); /* what status says of it changed */
-	void (*on_stub)(
-		void *ctx, struct domain *d, uint32_t target); /* it is TARGET's stub domain */
+	void (*on_stub)(void *ctx, struct domain *d,
+		uint32_t target); /* it is TARGET's stub domain; again when it goes down */
+	void (*on_guest)(void *ctx, struct domain *d,
+		uint32_t stub); /* its device model is in STUB, which may not know yet */
 	void (*on_forget)(
 		void *ctx, struct domain *d); /* drop it from all lists; it frees itself */
 };
@@ -73,6 +75,9 @@ void domain_post(struct domain *d, enum domain_event event);
 void domain_update(struct domain *d, const struct toolstack_domain *dom);
 /* Something below /local/domain/0/device-model/G changed. */
 void domain_on_dm_node(struct domain *d);
+/* /local/domain/G/image changed, by a watch with the token DOMAIN_TOKEN_IMAGE "/G". */
+#define DOMAIN_TOKEN_IMAGE "image"
+void domain_on_image(struct domain *d);
 /* /local/domain/G/name changed. */
 void domain_on_name(struct domain *d);
 /* Definitions were read again: looks again if another one, or none any more, is for this domain
@@ -94,7 +99,8 @@ bool domain_is_stub(const struct domain *d);
 bool domain_is_dying(const struct domain *d);
 bool domain_is_going(const struct domain *d);	     /* the hypervisor does not know it any more */
 const char *domain_log_path(const struct domain *d); /* NULL: none */
-void domain_set_stub(struct domain *d, struct domain *stub); /* borrowed until: */
+/* STUB is its stub domain, or went down; borrowed until: */
+void domain_set_stub(struct domain *d, struct domain *stub);
 void domain_forget_stub(struct domain *d, const struct domain *stub);
 
 struct json_object *domain_status_json(const struct domain *d);

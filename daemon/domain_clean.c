@@ -46,15 +46,10 @@ static bool leaves(const struct domain *d)
 	return d->state == DOMAIN_CLEANING_GONE;
 }
 
+/* There are traces of a device model of ours; else at most the nodes that tell of the state. */
 static bool is_ours(const struct domain *d)
 {
-	return d->recorded || d->r.started_ms;
-}
-
-/* There are nodes of a device model of ours; else at most those that tell of the state. */
-static bool has_started(const struct domain *d)
-{
-	return is_ours(d) && d->r.kind != DM_KIND_FOREIGN;
+	return d->r.kind != DM_KIND_FOREIGN && (d->recorded || d->r.started_ms);
 }
 
 static void keep_run_dir(struct domain *d)
@@ -135,7 +130,7 @@ static void remove_node(struct domain *d, bool gone)
 		snprintf(pid, sizeof(pid), "%d", d->r.process.pid);
 		xenlayout_xendmd(d->dom.domid, "uuid", path);
 		xs_batch_require(batch, path, d->uuid);
-		if (has_started(d) && !(gone && has_successor(d))) {
+		if (is_ours(d) && !(gone && has_successor(d))) {
 			xenlayout_domain(d->dom.domid, "image/device-model-pid", path);
 			xs_batch_rm_if_equals(batch, path, pid);
 			xenlayout_dm(d->dom.domid, NULL, path);
@@ -161,7 +156,7 @@ static void after_scope(struct domain *d)
 {
 	free(TAKE_PTR(d->r.cgroup));
 	if (d->r.source || is_ours(d)) {
-		if (has_started(d) || leaves(d)) {
+		if (is_ours(d) || leaves(d)) {
 			remove_node(d, leaves(d));
 			return;
 		}
@@ -204,7 +199,7 @@ static enum dm_state outcome(const struct domain *d)
 	}
 }
 
-static void note_exit(struct domain *d)
+void domain_note_exit(struct domain *d)
 {
 	_cleanup_free_ char *tail = NULL;
 	struct json_object *json;
@@ -239,7 +234,7 @@ static void note_exit(struct domain *d)
 
 void domain_clean(struct domain *d)
 {
-	note_exit(d);
+	domain_note_exit(d);
 	d->monitor = monitor_free(d->monitor);
 	d->launcher = launcher_free(d->launcher);
 	d->process = process_free(d->process);

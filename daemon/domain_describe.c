@@ -34,7 +34,7 @@ static void fill_status(const struct domain *d, struct dm_status *ret)
 	if (d->stub) {
 		ret->has_stubdom = true;
 		ret->stubdom_domid = d->stub->dom.domid;
-		ret->stubdom_backend_pid = d->stub->process ? d->stub->r.process.pid : 0;
+		ret->stubdom_backend_pid = d->stub->r.process.pid;
 		ret->stubdom_backend_state = dm_state_name(d->stub->r.state);
 	}
 }
@@ -121,7 +121,8 @@ struct json_object *domain_describe_json(const struct domain *d)
 		json, "binary", d->r.binary ? json_object_new_string(d->r.binary) : NULL);
 	json_object_object_add(json, "argv", argv_json(&d->r.argv));
 	json_object_object_add(json, "phases", phases_json(d));
-	json_object_object_add(json, "limits", limits_json(&d->r.limits));
+	json_object_object_add(
+		json, "limits", d->r.kind == DM_KIND_FOREIGN ? NULL : limits_json(&d->r.limits));
 	json_object_object_add(json, "on_exit", json_object_new_string(on_exit_name(d->r.on_exit)));
 	json_object_object_add(json, "confinement", NULL);
 	json_object_object_add(

@@ -86,6 +86,10 @@ void domain_death_reason(struct domain *d)
 {
 	char text[48];
 
+	if (d->r.kind == DM_KIND_FOREIGN) {
+		domain_foreign_death_reason(d);
+		return;
+	}
 	domain_set_reason(d, "the device model ended with %s while its domain lives",
 		exit_info_text(&d->r.exit, text));
 }
@@ -110,8 +114,7 @@ static bool node_was_removed(const struct domain *d, const struct xs_results *re
 {
 	const char *mark = xs_results_value(results, 1);
 
-	return xs_results_status(results, 0) == -ENOENT &&
-	       (d->r.kind == DM_KIND_FOREIGN || (mark && !strcmp(mark, d->uuid)));
+	return xs_results_status(results, 0) == -ENOENT && mark && !strcmp(mark, d->uuid);
 }
 
 static void on_classified(void *ctx, int status, const struct xs_results *results)
@@ -127,9 +130,14 @@ static void on_classified(void *ctx, int status, const struct xs_results *result
 	if (r == 0 && !gone) {
 		d->dom = now;
 	}
-	/* A xenstore that does not answer makes nothing of it the toolstack's doing. */
-	conclude(d, gone || d->dom.dying || d->dom.shutdown ||
-			    (status == 0 && node_was_removed(d, results)));
+	if (gone || d->dom.dying || d->dom.shutdown) {
+		conclude(d, true);
+	} else if (d->r.kind == DM_KIND_FOREIGN && d->foreign_stub) {
+		conclude(d, domain_stub_was_destroyed(d));
+	} else {
+		/* A xenstore that does not answer makes nothing of it the toolstack's doing. */
+		conclude(d, status == 0 && node_was_removed(d, results));
+	}
 }
 
 void domain_classify(struct domain *d)
@@ -202,10 +210,10 @@ void domain_policy(struct domain *d)
 	struct json_object *json;
 	int r;
 
-	if (d->r.kind == DM_KIND_FOREIGN) {
-		return; /* watched, never touched */
-	}
 	d->policy = on_exit_name(d->r.on_exit);
+	if (d->r.kind == DM_KIND_FOREIGN) {
+		return; /* watched, never touched: its policy is "none", which is nobody's choice */
+	}
 	r = apply(d, d->r.on_exit);
 	domain_log(d, LOG_LVL_WARNING, "%s; on_exit %s%s%s", d->r.reason, d->policy,
 		r < 0 ? " failed: " : "", r < 0 ? strerror(-r) : "");

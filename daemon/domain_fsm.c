@@ -28,7 +28,7 @@ struct edge {
 #define FOUND                                                                                      \
 	ON(FOUND_START, QUEUED, A(QUEUE)), ON(FOUND_WAIT, WAITING, 0),                             \
 		ON(FOUND_NOTHING, UNMANAGED, 0), ON(FOUND_FOREIGN, FOREIGN, 0),                    \
-		ON(FOUND_BAD, FAILED, 0)
+		ON(FOUND_ENDED, ENDING, A(CLASSIFY)), ON(FOUND_BAD, FAILED, 0)
 /* The domain goes and no process of ours lives. */
 #define LEAVE(acts)                                                                                \
 	ON(DYING, CLEANING_GONE, (acts) | A(CLEAN)), ON(GONE, CLEANING_GONE, (acts) | A(CLEAN))
@@ -99,17 +99,21 @@ static const struct edge table[_DOMAIN_STATE_MAX][_DOMAIN_EVENT_MAX] = {
 		LEAVE_STOPPING(0),
 	},
 	[DOMAIN_FOREIGN] = {
+		ON(LOOK, FOREIGN, A(LOOK)),
+		ON(FOUND_FOREIGN, FOREIGN, 0),
 		ON(PROCESS_ENDED, ENDING, A(CLASSIFY)),
 		ON(DYING, FOREIGN, 0), /* never ours to stop */
 		ON(GONE, CLEANING_GONE, A(CLEAN)),
 	},
 	[DOMAIN_ENDING] = {
-		ON(END_TOOLSTACK, ENDED, 0),
+		ON(END_TOOLSTACK, ENDED, A(LOOK)), /* for another one that came meanwhile */
 		ON(END_DEATH, CLEANING_EXITED, A(POLICY) | A(CLEAN)),
 		ON(DEADLINE, CLEANING_EXITED, A(ABORT) | A(POLICY) | A(CLEAN)),
 		LEAVE(A(ABORT)),
 	},
 	[DOMAIN_ENDED] = {
+		ON(LOOK, ENDED, A(LOOK)),
+		ON(FOUND_FOREIGN, FOREIGN, 0), /* a soft reset */
 		ON(DEADLINE, CLEANING_EXITED, A(CLEAN)),
 		LEAVE(0),
 	},
@@ -140,7 +144,7 @@ static const struct edge table[_DOMAIN_STATE_MAX][_DOMAIN_EVENT_MAX] = {
 		LEAVE(A(ABORT)),
 	},
 	[DOMAIN_CLEANING_EXITED] = {
-		ON(CLEANED, EXITED, 0),
+		ON(CLEANED, EXITED, A(LOOK)),
 		ON(DEADLINE, CLEANING_EXITED, A(ABORT) | A(CLEAN)),
 		LEAVE(A(ABORT)),
 	},
@@ -157,6 +161,8 @@ static const struct edge table[_DOMAIN_STATE_MAX][_DOMAIN_EVENT_MAX] = {
 		LEAVE(0),
 	},
 	[DOMAIN_EXITED] = {
+		ON(LOOK, EXITED, A(LOOK)),
+		ON(FOUND_FOREIGN, FOREIGN, 0), /* its toolstack made another one */
 		ON(START, QUEUED, A(QUEUE)),
 		LEAVE(0),
 	},
@@ -215,6 +221,7 @@ static const char *const event_names[_DOMAIN_EVENT_MAX] = {
 	[DOMAIN_EV_FOUND_WAIT] = "found-wait",
 	[DOMAIN_EV_FOUND_NOTHING] = "found-nothing",
 	[DOMAIN_EV_FOUND_FOREIGN] = "found-foreign",
+	[DOMAIN_EV_FOUND_ENDED] = "found-ended",
 	[DOMAIN_EV_FOUND_BAD] = "found-bad",
 	[DOMAIN_EV_ADOPT_RUNNING] = "adopt-running",
 	[DOMAIN_EV_ADOPT_STARTING] = "adopt-starting",

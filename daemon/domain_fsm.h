@@ -42,6 +42,7 @@ enum domain_event {
 	DOMAIN_EV_FOUND_WAIT,	  /* a definition without a source */
 	DOMAIN_EV_FOUND_NOTHING,  /* no definition, no device model */
 	DOMAIN_EV_FOUND_FOREIGN,  /* somebody else's device model, proven */
+	DOMAIN_EV_FOUND_ENDED,	  /* somebody else's device model, which has ended by now */
 	DOMAIN_EV_FOUND_BAD,	  /* its definitions contradict each other or can't be started */
 	DOMAIN_EV_ADOPT_RUNNING,  /* a record; the process is proven ours and was ready */
 	DOMAIN_EV_ADOPT_STARTING, /* a record; proven ours, not ready yet */

@@ -43,13 +43,18 @@ struct domain {
 
 	/* what xenstore says */
 	bool looked, by_libxl, is_stub, announced;
-	bool awaits_foreign; /* a device model node came that is not ours */
 	bool name_watched;
 	int64_t name_until_ms; /* monotonic; a name is waited for until then; 0: not yet */
 	bool name_final;       /* no name came in time, or the one that came stays */
 	uint32_t stub_target;  /* valid with is_stub */
 	uint64_t memory_kib;   /* of the guest, without video memory */
 	struct domain *stub;   /* manager::domains; our stub domain */
+
+	/* what ~/image says of a device model, ours or not */
+	bool image_watched, image_names; /* it names one */
+	int named_pid;			 /* 0: none, or no number */
+	uint32_t named_stub;
+	uint32_t foreign_stub; /* another toolstack's device model lives or lived in it; 0: none */
 
 	enum domain_state state;
 	struct loop_timer deadline;
@@ -123,6 +128,22 @@ void domain_look(struct domain *d);
 void domain_watch_name(struct domain *d, bool on);
 bool domain_name_is_final(const char *name); /* no "--incoming" that will be taken off */
 void domain_take_definition(struct domain *d, struct definition *def);
+/* Posts what its definition makes of it. */
+void domain_decide_by_definition(struct domain *d);
+
+/* domain_foreign.c */
+/* What ~/image/device-model-pid and device-model-domid hold; NULL: nothing. */
+void domain_take_image(struct domain *d, const char *pid, const char *stub);
+/* At a look that knows of no device model yet. False: there is none to be found; else the event is
+ * posted, or comes when xenstore has answered. */
+bool domain_find_foreign(struct domain *d);
+/* At a look in a state that has or had a foreign one: is there another? */
+void domain_refind_foreign(struct domain *d);
+/* Looks again, a limited number of times with growing pauses. */
+void domain_await_foreign(struct domain *d);
+bool domain_stub_was_destroyed(const struct domain *d);
+void domain_foreign_death_reason(struct domain *d);
+void domain_watch_image(struct domain *d, bool on);
 
 /* domain_start.c */
 void domain_prepare(struct domain *d);
@@ -142,5 +163,7 @@ void domain_death_reason(struct domain *d);
 void domain_classify(struct domain *d);
 void domain_policy(struct domain *d);
 /* domain_clean.c */
+/* Writes the exit record if one is due. */
+void domain_note_exit(struct domain *d);
 void domain_clean(struct domain *d);
 void domain_abort(struct domain *d);

@@ -5,9 +5,7 @@
  * model has run for it already, and which definition speaks of it. One batch of reads, no scan.
  *
  * A toolstack may write the name after the introduction: the look waits for it up to
- * name_timeout_s, with a watch. libxl writes the pid of its device model late: a domain that has
- * none yet is looked at again when /local/domain/0/device-model/G changes and, as that may come
- * before the pid, a few times more with growing pauses.
+ * name_timeout_s, with a watch. libxl starts a device model later still: domain_foreign.
  */
 #include "daemon/domain_impl.h"
 
@@ -21,63 +19,10 @@
 #include "lib/procinfo.h"
 #include "lib/utf8.h"
 
-#define FOREIGN_RETRIES 8
-#define FOREIGN_RETRY_MS 250
 #define LOOK_AGAIN_MS 5000
 #define INCOMING_SUFFIX "--incoming"
 
 enum look_op { OP_NAME, OP_LIBXL, OP_TARGET, OP_PID, OP_STUB_DOMID, OP_MEMORY, OP_VIDEORAM };
-
-static bool option_is(const struct strv *argv, const char *option, uint32_t domid)
-{
-	uint32_t value;
-
-	for (size_t i = 0; i + 1 < argv->len; i++) {
-		if (!strcmp(argv->items[i], option) &&
-			parse_domid(argv->items[i + 1], &value) == 0 && value == domid) {
-			return true;
-		}
-	}
-	return false;
-}
-
-/* A number in xenstore proves nothing: only a process that says -xen-domid G counts. */
-static int open_foreign(struct domain *d, const char *text)
-{
-	_cleanup_(strv_fini) struct strv argv = {0};
-	struct proc_id id;
-	uint32_t pid;
-	int pidfd, r;
-
-	r = parse_u32(text, INT32_MAX, &pid);
-	if (r < 0 || pid <= 1 || procinfo_read(pid, &id) < 0) {
-		return -ESRCH;
-	}
-	if (procinfo_cmdline(pid, &argv) < 0 || !option_is(&argv, "-xen-domid", d->dom.domid)) {
-		return -ESTALE;
-	}
-	r = procinfo_open(&id, &pidfd);
-	if (r < 0) {
-		return r;
-	}
-	r = process_new(&d->process, d->s->loop, pid, pidfd, false, domain_on_process_end, d);
-	if (r == 0) {
-		d->is_helper = false;
-		d->r.process = id;
-		strv_fini(&d->r.argv);
-		d->r.argv = argv;
-		argv = (struct strv){0};
-	}
-	return r;
-}
-
-static void become_foreign(struct domain *d)
-{
-	free(d->r.source);
-	d->r.source = strdup("foreign");
-	d->r.kind = DM_KIND_FOREIGN;
-	domain_post(d, DOMAIN_EV_FOUND_FOREIGN);
-}
 
 static enum dm_kind kind_of(const struct definition *def)
 {
@@ -108,43 +53,59 @@ void domain_take_definition(struct domain *d, struct definition *def)
 	definition_limits_resolve(def, &d->s->config->limits, &d->r.limits);
 }
 
-static void decide_by_definition(struct domain *d, const char *earlier_pid)
+static enum domain_event event_of_definition(struct domain *d)
 {
 	struct definition *def = NULL;
 	struct err err = {0};
 
+	if (d->is_stub) {
+		return DOMAIN_EV_FOUND_NOTHING; /* no definition speaks of it */
+	}
 	if (defset_match(d->s->defs, d->dom.domid, d->dom.uuid, d->r.name, &def, &err) < 0) {
 		domain_set_reason(d, "%s", err.text);
-		domain_post(d, DOMAIN_EV_FOUND_BAD);
-		return;
+		return DOMAIN_EV_FOUND_BAD;
 	}
 	if (!def || def->kind == DEFINITION_NO_DM || d->dom.dying) {
-		domain_post(d, DOMAIN_EV_FOUND_NOTHING);
-		return;
+		return DOMAIN_EV_FOUND_NOTHING;
 	}
 	domain_take_definition(d, def);
 	if (def->source == DEFINITION_HANDOFF &&
 		(d->by_libxl || definition_supported(def, &err) == 0)) {
-		domain_post(d, DOMAIN_EV_FOUND_WAIT);
-	} else if (d->by_libxl) {
+		return DOMAIN_EV_FOUND_WAIT;
+	}
+	if (d->by_libxl) {
 		snprintf(d->warning, sizeof(d->warning),
 			"%.180s starts nothing: libxl made this domain and starts its device model",
 			def->path);
-		domain_log(d, LOG_LVL_WARNING, "%s", d->warning);
-		domain_post(d, DOMAIN_EV_FOUND_NOTHING);
-	} else if (earlier_pid) {
-		snprintf(d->warning, sizeof(d->warning),
-			"a device model that is not ours (pid %.16s) has run for this domain; "
-			"no second one is started",
-			earlier_pid);
-		domain_log(d, LOG_LVL_WARNING, "%s", d->warning);
-		domain_post(d, DOMAIN_EV_FOUND_NOTHING);
-	} else if (definition_supported(def, &err) < 0) {
-		domain_set_reason(d, "%s", err.text);
-		domain_post(d, DOMAIN_EV_FOUND_BAD);
-	} else {
-		domain_post(d, DOMAIN_EV_FOUND_START);
+		return DOMAIN_EV_FOUND_NOTHING;
 	}
+	if (d->image_names) {
+		snprintf(d->warning, sizeof(d->warning),
+			"a device model that is not ours (%s %u) has run for this domain; "
+			"no second one is started",
+			d->named_stub ? "stub domain" : "pid",
+			d->named_stub ? d->named_stub : (unsigned)d->named_pid);
+		return DOMAIN_EV_FOUND_NOTHING;
+	}
+	if (definition_supported(def, &err) < 0) {
+		domain_set_reason(d, "%s", err.text);
+		return DOMAIN_EV_FOUND_BAD;
+	}
+	return DOMAIN_EV_FOUND_START;
+}
+
+void domain_decide_by_definition(struct domain *d)
+{
+	char before[sizeof(d->warning)];
+	enum domain_event event;
+
+	memcpy(before, d->warning, sizeof(before));
+	*d->warning = 0;
+	event = event_of_definition(d);
+	if (*d->warning && strcmp(d->warning, before)) { /* once, however often is looked */
+		domain_log(d, LOG_LVL_WARNING, "%s", d->warning);
+	}
+	domain_post(d, event);
 }
 
 static void forget_definition(struct domain *d)
@@ -153,7 +114,6 @@ static void forget_definition(struct domain *d)
 	free(TAKE_PTR(d->r.source));
 	free(TAKE_PTR(d->r.reason));
 	d->r.kind = DM_KIND_UNKNOWN;
-	*d->warning = 0;
 }
 
 static void on_look_again(void *arg)
@@ -161,36 +121,17 @@ static void on_look_again(void *arg)
 	domain_post(arg, DOMAIN_EV_LOOK);
 }
 
-/* Somebody makes a device model: libxl makes its node first, the pid follows. */
-static void await_foreign(struct domain *d)
+static void decide(struct domain *d)
 {
-	if (d->awaits_foreign && d->retries < FOREIGN_RETRIES &&
-		(d->state == DOMAIN_UNMANAGED || d->state == DOMAIN_WAITING)) {
-		loop_timer_start(d->s->loop, &d->retry, (int64_t)FOREIGN_RETRY_MS << d->retries++,
-			on_look_again, d);
-	}
-}
-
-static void decide(struct domain *d, const struct xs_results *results)
-{
-	const char *pid = xs_results_value(results, OP_PID);
-
 	d->looked = true;
 	forget_definition(d);
-	if (pid && open_foreign(d, pid) == 0) {
-		become_foreign(d);
+	if (domain_find_foreign(d)) {
 		return;
 	}
-	if (xs_results_value(results, OP_STUB_DOMID)) {
-		become_foreign(d); /* its device model lives in a stub domain we did not make */
-		return;
+	domain_decide_by_definition(d);
+	if (d->named_pid || d->retries) {
+		domain_await_foreign(d);
 	}
-	if (d->is_stub) {
-		domain_post(d, DOMAIN_EV_FOUND_NOTHING);
-	} else {
-		decide_by_definition(d, pid);
-	}
-	await_foreign(d);
 }
 
 static bool ends_with(const char *text, const char *suffix)
@@ -286,10 +227,36 @@ static void wait_for_name(struct domain *d)
 	loop_timer_start(d->s->loop, &d->retry, left > 0 ? left : 1, on_name_timeout, d);
 }
 
+/* It may have been taken for a guest: libxl writes whose stub domain it is after it was introduced.
+ */
+static void take_target(struct domain *d, const char *target)
+{
+	if (!target || d->is_stub || parse_domid(target, &d->stub_target) < 0) {
+		return;
+	}
+	if (d->announced) {
+		domain_publish(d, "domain-gone");
+	}
+	d->is_stub = true;
+	d->ops->on_stub(d->ops_ctx, d, d->stub_target);
+}
+
+static void take_nodes(struct domain *d, const struct xs_results *results)
+{
+	/* libxl takes its node away before the domain goes: once libxl's, always libxl's. */
+	d->by_libxl = d->by_libxl || xs_results_status(results, OP_LIBXL) == 0;
+	take_target(d, xs_results_value(results, OP_TARGET));
+	take_memory(d, results);
+	domain_take_image(
+		d, xs_results_value(results, OP_PID), xs_results_value(results, OP_STUB_DOMID));
+	if (d->by_libxl && !d->gone) {
+		domain_watch_image(d, true);
+	}
+}
+
 static void on_looked(void *ctx, int status, const struct xs_results *results)
 {
 	struct domain *d = ctx;
-	const char *target;
 
 	d->xs_request = 0;
 	if (status < 0) {
@@ -297,25 +264,41 @@ static void on_looked(void *ctx, int status, const struct xs_results *results)
 		look_later(d);
 		return;
 	}
-	d->by_libxl = xs_results_status(results, OP_LIBXL) == 0;
-	target = xs_results_value(results, OP_TARGET);
-	if (target && parse_domid(target, &d->stub_target) == 0 && !d->is_stub) {
-		d->is_stub = true;
-		d->ops->on_stub(d->ops_ctx, d, d->stub_target);
+	take_nodes(d, results);
+	if (d->r.kind == DM_KIND_FOREIGN) {
+		take_name(d, xs_results_value(results, OP_NAME));
+		domain_refind_foreign(d);
+	} else if (take_name(d, xs_results_value(results, OP_NAME))) {
+		decide(d);
+	} else {
+		wait_for_name(d);
 	}
-	take_memory(d, results);
-	if (take_name(d, xs_results_value(results, OP_NAME))) {
-		decide(d, results);
-		return;
+}
+
+/* A device model of ours is looked after, not looked for. */
+static bool may_look(const struct domain *d)
+{
+	switch (d->state) {
+	case DOMAIN_LOOKING:
+	case DOMAIN_UNMANAGED:
+	case DOMAIN_WAITING:
+		return true;
+	case DOMAIN_FAILED:
+		return !d->recorded;
+	default:
+		return d->r.kind == DM_KIND_FOREIGN;
 	}
-	wait_for_name(d);
 }
 
 void domain_look(struct domain *d)
 {
-	struct xs_batch *batch = xs_batch_new(0);
+	struct xs_batch *batch;
 	char path[XENLAYOUT_PATH_MAX];
 
+	if (!may_look(d)) {
+		return;
+	}
+	batch = xs_batch_new(0);
 	if (batch) {
 		xenlayout_domain(d->dom.domid, "name", path);
 		xs_batch_read(batch, path);
@@ -363,12 +346,11 @@ static void look_at_name(struct domain *d)
 void domain_on_name(struct domain *d)
 {
 	/* A name that changes while the start is under way is looked at when it is done. */
-	if (d->state == DOMAIN_LOOKING || d->state == DOMAIN_UNMANAGED ||
-		d->state == DOMAIN_WAITING) {
-		domain_post(d, DOMAIN_EV_LOOK);
-	} else if (d->state == DOMAIN_RUNNING || d->state == DOMAIN_FOREIGN ||
-		   d->state == DOMAIN_EXITED || d->state == DOMAIN_LOST) {
+	if (d->state == DOMAIN_RUNNING || d->state == DOMAIN_LOST ||
+		(d->state == DOMAIN_EXITED && d->r.kind != DM_KIND_FOREIGN)) {
 		look_at_name(d);
+	} else if (d->state != DOMAIN_FAILED) {
+		domain_post(d, DOMAIN_EV_LOOK);
 	}
 }
 
@@ -377,9 +359,10 @@ void domain_on_dm_node(struct domain *d)
 	if (d->state == DOMAIN_PROBING) {
 		domain_probe(d);
 	} else if (d->state == DOMAIN_UNMANAGED || d->state == DOMAIN_WAITING) {
+		/* QEMU that is being made writes a dozen nodes: one look. The pid comes
+		 * before or after. */
 		d->retries = 0;
-		d->awaits_foreign = true;
-		await_foreign(d);
+		domain_await_foreign(d);
 	}
 }
 
@@ -400,8 +383,7 @@ void domain_on_definitions(struct domain *d)
 
 void domain_look_again(struct domain *d)
 {
-	if (d->state == DOMAIN_UNMANAGED || d->state == DOMAIN_WAITING ||
-		(d->state == DOMAIN_FAILED && !d->recorded)) {
+	if (d->state != DOMAIN_LOOKING && may_look(d)) {
 		domain_post(d, DOMAIN_EV_LOOK);
 	}
 }

@@ -35,9 +35,9 @@ void domain_publish_xenstore(struct domain *d)
 		return;
 	}
 	/* While an end is looked into, the mark has to be as the end found it. */
-	if (d->r.kind == DM_KIND_UNKNOWN || d->is_stub || !d->r.source ||
-		d->state == DOMAIN_ENDING || d->state == DOMAIN_CLEANING_GONE ||
-		d->state == DOMAIN_LEAVING || d->state == DOMAIN_GONE) {
+	if (d->r.kind == DM_KIND_UNKNOWN || !d->r.source || d->state == DOMAIN_ENDING ||
+		d->state == DOMAIN_CLEANING_GONE || d->state == DOMAIN_LEAVING ||
+		d->state == DOMAIN_GONE) {
 		return;
 	}
 	batch = xs_batch_new(XS_BATCH_TRANSACTION);
@@ -75,6 +75,9 @@ static void add_details(const struct domain *d, struct json_object *json)
 		json_object_object_add(
 			json, "kind", json_object_new_string(dm_kind_name(d->r.kind)));
 	}
+	if (d->is_stub) {
+		json_object_object_add(json, "target", json_object_new_int(d->stub_target));
+	}
 	if (d->r.process.pid) {
 		json_object_object_add(json, "pid", json_object_new_int(d->r.process.pid));
 	}
@@ -93,7 +96,8 @@ void domain_publish(const struct domain *d, const char *event)
 {
 	struct json_object *json;
 
-	if (d->is_stub) {
+	/* A stub domain is no guest; but the death of the QEMU that serves it is news. */
+	if (d->is_stub && strcmp(event, "device-model-exited")) {
 		return;
 	}
 	json = domain_event_json(d, event);
@@ -128,7 +132,7 @@ static const char *event_name_of(
 								     : NULL;
 	case DOMAIN_CLEANING_GONE:
 		return from == DOMAIN_STOPPING_GONE || from == DOMAIN_ENDING ||
-				       (from == DOMAIN_FOREIGN && d->process)
+				       from == DOMAIN_FOREIGN
 			       ? "device-model-stopped"
 			       : NULL;
 	default:

@@ -166,6 +166,17 @@ static void on_stub(void *ctx, struct domain *d, uint32_t target)
 	}
 }
 
+static void on_guest(void *ctx, struct domain *d, uint32_t stub)
+{
+	struct manager_entry *entry = manager_find(ctx, stub);
+
+	if (entry && domain_is_stub(entry->d)) {
+		domain_set_stub(d, entry->d);
+	} else if (entry) {
+		domain_look_again(entry->d);
+	}
+}
+
 static void forget_stub(struct manager *m, struct domain *stub)
 {
 	struct manager_entry *entry;
@@ -202,6 +213,7 @@ static const struct domain_ops domain_ops = {
 	.on_slot_free = on_slot_free,
 	.on_state = on_state,
 	.on_stub = on_stub,
+	.on_guest = on_guest,
 	.on_forget = on_forget,
 };
 
@@ -325,7 +337,12 @@ static void on_watch(void *ctx, const char *path, const char *token)
 		watcher_look(m->watcher, domid);
 		return;
 	}
-	if (!strcmp(token, TOKEN_DM) && !strcmp(path, DM_ROOT)) {
+	if (xenlayout_domid_of(token, DOMAIN_TOKEN_IMAGE, &domid) == 0) {
+		entry = manager_find(m, domid);
+		if (entry) {
+			domain_on_image(entry->d);
+		}
+	} else if (!strcmp(token, TOKEN_DM) && !strcmp(path, DM_ROOT)) {
 		look_at_starting(m);
 	} else if (!strcmp(token, TOKEN_DM) && xenlayout_domid_of(path, DM_ROOT, &domid) == 0) {
 		entry = manager_find(m, domid);

@@ -112,10 +112,34 @@ static void test_foreign_is_never_touched(void **state)
 		struct domain_step step;
 
 		if (domain_fsm_step(DOMAIN_FOREIGN, event, &step)) {
-			assert_false(step.actions & (DOMAIN_ACT_STOP | DOMAIN_ACT_ESCALATE));
+			assert_int_equal(step.actions & ~(DOMAIN_ACT_LOOK | DOMAIN_ACT_CLASSIFY |
+								DOMAIN_ACT_CLEAN),
+				0);
 		}
 		if (domain_fsm_step(DOMAIN_LOST, event, &step)) {
 			assert_false(step.actions & (DOMAIN_ACT_STOP | DOMAIN_ACT_ESCALATE));
+		}
+	}
+}
+
+/* Theirs is looked for where none of ours can live, and nowhere else. */
+static void test_foreign_is_found(void **state)
+{
+	for (int from = 0; from < _DOMAIN_STATE_MAX; from++) {
+		struct domain_step step;
+
+		if (domain_fsm_step(from, DOMAIN_EV_FOUND_FOREIGN, &step)) {
+			assert_false(process_may_live(from) || is_cleaning(from));
+			assert_int_equal(step.next, DOMAIN_FOREIGN);
+			assert_int_equal(step.actions, 0);
+			assert_true(domain_fsm_step(from, DOMAIN_EV_LOOK, &step));
+			assert_int_equal(step.next, from);
+			assert_true(step.actions & DOMAIN_ACT_LOOK);
+		}
+		if (domain_fsm_step(from, DOMAIN_EV_FOUND_ENDED, &step)) {
+			assert_false(process_may_live(from) || is_cleaning(from));
+			assert_int_equal(step.next, DOMAIN_ENDING);
+			assert_int_equal(step.actions, DOMAIN_ACT_CLASSIFY);
 		}
 	}
 }
@@ -155,6 +179,14 @@ static void test_stories(void **state)
 			{DOMAIN_EV_FOUND_FOREIGN, DOMAIN_EV_PROCESS_ENDED, DOMAIN_EV_END_TOOLSTACK,
 				DOMAIN_EV_DYING, DOMAIN_EV_CLEANED},
 			DOMAIN_LEAVING},
+		{"another toolstack's soft reset",
+			{DOMAIN_EV_FOUND_FOREIGN, DOMAIN_EV_PROCESS_ENDED, DOMAIN_EV_END_TOOLSTACK,
+				DOMAIN_EV_FOUND_FOREIGN},
+			DOMAIN_FOREIGN},
+		{"a death that nobody saw, and another one by hand",
+			{DOMAIN_EV_FOUND_NOTHING, DOMAIN_EV_FOUND_ENDED, DOMAIN_EV_END_DEATH,
+				DOMAIN_EV_CLEANED, DOMAIN_EV_FOUND_FOREIGN},
+			DOMAIN_FOREIGN},
 		{"a stop",
 			{DOMAIN_EV_ADOPT_RUNNING, DOMAIN_EV_STOP, DOMAIN_EV_DEADLINE,
 				DOMAIN_EV_DEADLINE, DOMAIN_EV_PROCESS_ENDED, DOMAIN_EV_CLEANED},
@@ -182,6 +214,7 @@ int main(void)
 		cmocka_unit_test(test_deadlines_are_understood),
 		cmocka_unit_test(test_gone_wins_everywhere),
 		cmocka_unit_test(test_foreign_is_never_touched),
+		cmocka_unit_test(test_foreign_is_found),
 		cmocka_unit_test(test_no_second_start),
 		cmocka_unit_test(test_stories),
 	};
