@@ -44,6 +44,10 @@
 #define LIMIT_STARTS_AT_ONCE 8 /* device models between spawn and ready; the others queue */
 #define LIMIT_RECORD_BYTES (1024 * 1024)
 
+/* A run directory, in which a device model may leave what it likes. */
+#define LIMIT_REMOVE_DEPTH 8
+#define LIMIT_REMOVE_ENTRIES 1024 /* in one turn of the loop: 5 ms on a tmpfs */
+
 /* Processes and logs. */
 #define LIMIT_EXEC_LOOKS 50	  /* at /proc of a program just executed, 1 ms apart */
 #define LIMIT_HELPER_EXIT_MS 2000 /* from a helper's closed socket to its end */

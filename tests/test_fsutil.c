@@ -19,6 +19,7 @@
 
 #include "daemon/exits.h"
 #include "lib/fsutil.h"
+#include "lib/limits.h"
 
 static char dir[] = "/tmp/test_fsutil.XXXXXX";
 
@@ -109,6 +110,70 @@ static void test_remove_dir(void **state)
 	unlink(at("outside"));
 }
 
+static void make(const char *name)
+{
+	int fd = open(at(name), O_WRONLY | O_CREAT, 0600);
+
+	assert_true(fd >= 0);
+	close(fd);
+}
+
+static void test_remove_tree(void **state)
+{
+	static const char *const dirs[] = {"d", "d/a", "d/a/b", "d/empty", "d/none", "keep"};
+	static const char *const files[] = {"d/f", "d/a/f", "d/a/b/-f", "keep/f"};
+	struct err err;
+
+	for (size_t i = 0; i < sizeof(dirs) / sizeof(*dirs); i++) {
+		assert_int_equal(mkdir(at(dirs[i]), 0700), 0);
+	}
+	for (size_t i = 0; i < sizeof(files) / sizeof(*files); i++) {
+		make(files[i]);
+	}
+	/* Links to directories and files outside, and one that dangles. */
+	assert_int_equal(symlink("../../keep", at("d/a/link")), 0);
+	assert_int_equal(symlink("../keep/f", at("d/link")), 0);
+	assert_int_equal(symlink("nothing", at("d/dangling")), 0);
+	assert_int_equal(chmod(at("d/none"), geteuid() == 0 ? 0 : 0700), 0);
+	assert_int_equal(fsutil_remove_dir(at("d"), &err), 0);
+	assert_int_equal(access(at("d"), F_OK), -1);
+	assert_int_equal(count(at("keep")), 1);
+	/* A link in its place leads nowhere. */
+	assert_int_equal(symlink("keep", at("d")), 0);
+	assert_int_equal(fsutil_remove_dir(at("d"), &err), -ENOTDIR);
+	assert_int_equal(count(at("keep")), 1);
+	unlink(at("d"));
+	assert_int_equal(fsutil_remove_dir(at("keep"), &err), 0);
+}
+
+static void test_remove_is_bounded(void **state)
+{
+	char path[PATH_MAX] = "d", name[32];
+	struct err err;
+
+	for (unsigned i = 0; i <= LIMIT_REMOVE_DEPTH + 1; i++) {
+		assert_int_equal(mkdir(at(path), 0700), 0);
+		strcat(path, "/d");
+	}
+	assert_int_equal(fsutil_remove_dir(at("d"), &err), -E2BIG);
+	assert_non_null(strstr(err.text, "nested too deep"));
+	path[strlen(path) - 2] = '\0';
+	assert_int_equal(rmdir(at(path)), 0);
+	assert_int_equal(fsutil_remove_dir(at("d"), &err), 0);
+
+	assert_int_equal(mkdir(at("d"), 0700), 0);
+	assert_int_equal(mkdir(at("d/d"), 0700), 0);
+	for (unsigned i = 0; i < LIMIT_REMOVE_ENTRIES; i++) {
+		snprintf(name, sizeof(name), "d/d/%u", i);
+		make(name);
+	}
+	assert_int_equal(fsutil_remove_dir(at("d"), &err), -E2BIG);
+	assert_non_null(strstr(err.text, "more than"));
+	assert_int_equal(count(at("d/d")), 1);
+	assert_int_equal(fsutil_remove_dir(at("d"), &err), 0); /* goes on */
+	assert_int_equal(access(at("d"), F_OK), -1);
+}
+
 static void write_exit(struct exits *exits, uint32_t domid)
 {
 	struct json_object *json = json_object_new_object();
@@ -170,6 +235,8 @@ int main(void)
 		cmocka_unit_test(test_write),
 		cmocka_unit_test(test_mkdir),
 		cmocka_unit_test(test_remove_dir),
+		cmocka_unit_test(test_remove_tree),
+		cmocka_unit_test(test_remove_is_bounded),
 		cmocka_unit_test(test_exits),
 	};
 
