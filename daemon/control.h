@@ -57,4 +57,6 @@ int control_new(struct control **ret, struct loop *loop, struct events *events, 
 	void *ctx, struct err *err);
 /* New limits, for clients that come from now on; those who are there stay. */
 void control_configure(struct control *control, const struct config *config);
+/* What the backend's list tells has changed: those who watch it are told soon. */
+void control_list_changed(struct control *control);
 struct control *control_free(struct control *control);

@@ -10,9 +10,10 @@
 #include "daemon/events.h"
 
 /*
- * List with more, and Events. Both live on the daemon's events. A watcher of the list is told at
- * most every LIMIT_CONTROL_WATCH_MS and only while it reads, so a slow one skips lists; a follower
- * of events misses none or is dropped by its queue's limit and comes back with `since`.
+ * List with more, and Events. A watcher of the list is told of each change of it, also of those
+ * that are no event, but at most every LIMIT_CONTROL_WATCH_MS and only while it reads, so a slow
+ * one skips lists; a follower of events misses none or is dropped by its queue's limit and comes
+ * back with `since`.
  */
 
 static void fail_memory(struct control_call *call)
@@ -24,7 +25,6 @@ static void fail_memory(struct control_call *call)
 }
 
 struct list_stream {
-	struct events_reader *reader;
 	struct loop_timer soon;
 	bool dirty;
 	char *who; /* NULL: all */
@@ -58,9 +58,8 @@ static void on_soon(void *arg)
 }
 
 /* From within the backend: what it has to tell may be half done, so only note it. */
-static void list_on_event(void *ctx, const char *event, size_t len)
+static void note_change(struct control_call *call)
 {
-	struct control_call *call = ctx;
 	struct list_stream *stream = call->stream;
 
 	if (stream->dirty) {
@@ -73,19 +72,29 @@ static void list_on_event(void *ctx, const char *event, size_t len)
 	}
 }
 
+void control_list_changed(struct control *control)
+{
+	struct client *client, *next;
+
+	for (client = TAILQ_FIRST(&control->clients); client; client = next) {
+		next = TAILQ_NEXT(client, entry);
+		if (client->call && client->call->send == list_send) {
+			note_change(client->call);
+		}
+	}
+}
+
 static void list_release(struct control_call *call)
 {
 	struct list_stream *stream = call->stream;
 
 	loop_timer_stop(&stream->soon);
-	stream->reader = events_reader_free(stream->reader);
 	/* STREAM may still be in use up the stack, WHO isn't looked at any more. */
 	free(TAKE_PTR(stream->who));
 }
 
 void stream_list(struct control_call *call, const char *who)
 {
-	struct events *events = call->client->control->events;
 	struct list_stream *stream = calloc(1, sizeof(*stream));
 
 	if (!stream) {
@@ -95,8 +104,7 @@ void stream_list(struct control_call *call, const char *who)
 	call->stream = stream;
 	call->release = list_release;
 	stream->who = who ? strdup(who) : NULL;
-	if ((who && !stream->who) || events_read(events, events_last_seq(events), true,
-					     list_on_event, call, &stream->reader) < 0) {
+	if (who && !stream->who) {
 		fail_memory(call);
 		return;
 	}

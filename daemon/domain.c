@@ -157,7 +157,9 @@ static void set_state(struct domain *d, enum domain_state next, enum domain_even
 			domain_write_record(d);
 		}
 		domain_publish_xenstore(d);
-		d->ops->on_state(d->ops_ctx, d);
+	}
+	if (from != next) {
+		domain_changed(d); /* also where only its source, kind or process is new */
 	}
 	if (is_starting(from) && !is_starting(next)) {
 		d->ops->on_slot_free(d->ops_ctx, d);

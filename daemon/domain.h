@@ -50,7 +50,7 @@ struct domain_ops {
 		void *ctx, struct domain *d); /* wants a start slot: answer DOMAIN_EV_SLOT */
 	void (*on_unqueue)(void *ctx, struct domain *d); /* does not any more */
 	void (*on_slot_free)(void *ctx, struct domain *d);
-	void (*on_state)(void *ctx, struct domain *d); /* what status says of it changed */
+	void (*on_change)(void *ctx, struct domain *d); /* what status says of it changed */
 	void (*on_stub)(void *ctx, struct domain *d,
 		uint32_t target); /* it is TARGET's stub domain; again when it goes down */
 	void (*on_guest)(void *ctx, struct domain *d,

@@ -181,6 +181,7 @@ static void become_foreign(struct domain *d)
 			d->foreign_stub);
 	}
 	domain_post(d, DOMAIN_EV_FOUND_FOREIGN);
+	domain_changed(d); /* it may have been foreign before */
 	if (d->foreign_stub) {
 		d->ops->on_guest(d->ops_ctx, d, d->foreign_stub);
 	}
@@ -370,6 +371,7 @@ static bool is_down(const struct domain *stub)
 void domain_set_stub(struct domain *d, struct domain *stub)
 {
 	d->stub = stub;
+	domain_changed(d);
 	if (d->state == DOMAIN_FOREIGN && d->foreign_stub == stub->dom.domid && !d->process &&
 		!d->ended && is_down(stub)) {
 		d->ended = true;
@@ -383,6 +385,7 @@ void domain_forget_stub(struct domain *d, const struct domain *stub)
 {
 	if (d->stub == stub) {
 		d->stub = NULL;
+		domain_changed(d);
 	}
 }
 

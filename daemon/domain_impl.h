@@ -104,6 +104,11 @@ struct domain {
 void domain_set_reason(struct domain *d, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
 void domain_start_failed(struct domain *d, const struct err *err);
+/* What status says of it is new. */
+static inline void domain_changed(struct domain *d)
+{
+	d->ops->on_change(d->ops_ctx, d);
+}
 void domain_phase(struct domain *d, const char *name);
 /* -errno (and logged): what is on disk is older than what is known. */
 int domain_write_record(struct domain *d);

@@ -162,15 +162,27 @@ bool domain_name_is_final(const char *name)
 	return !ends_with(name, INCOMING_SUFFIX);
 }
 
+static void set_name(struct domain *d, const char *name)
+{
+	char *now = strdup(name);
+
+	if (now) {
+		utf8_make_printable(now, strlen(now)); /* it goes into JSON */
+	}
+	if (now && d->r.name && !strcmp(now, d->r.name)) {
+		free(now);
+		return;
+	}
+	free(d->r.name);
+	d->r.name = now;
+	domain_changed(d);
+}
+
 /* False: no name yet and there is time left. */
 static bool take_name(struct domain *d, const char *name)
 {
 	if (name && *name && strlen(name) <= LIMIT_NAME_BYTES) {
-		free(d->r.name);
-		d->r.name = strdup(name);
-		if (d->r.name) {
-			utf8_make_printable(d->r.name, strlen(name)); /* it goes into JSON */
-		}
+		set_name(d, name);
 		d->name_final = domain_name_is_final(name);
 		domain_watch_name(d, !d->name_final);
 		return true;

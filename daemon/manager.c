@@ -35,6 +35,9 @@
 
 static void changed(struct manager *m)
 {
+	if (m->control) {
+		control_list_changed(m->control);
+	}
 	if (m->on_change) {
 		m->on_change(m->change_ctx);
 	}
@@ -142,7 +145,7 @@ static void free_slot(struct manager *m, struct manager_entry *entry)
 	}
 }
 
-static void on_state(void *ctx, struct domain *d)
+static void on_change(void *ctx, struct domain *d)
 {
 	changed(ctx);
 }
@@ -211,7 +214,7 @@ static const struct domain_ops domain_ops = {
 	.on_queue = on_queue,
 	.on_unqueue = on_unqueue,
 	.on_slot_free = on_slot_free,
-	.on_state = on_state,
+	.on_change = on_change,
 	.on_stub = on_stub,
 	.on_guest = on_guest,
 	.on_forget = on_forget,

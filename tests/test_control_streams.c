@@ -38,16 +38,17 @@ static void test_list_more(void **state)
 		json_object_put(reply);
 		assert_int_equal(f->fake.lists, i + 1);
 		for (int k = 0; k < 50; k++) {
-			publish(f, "device-model-running"); /* a burst makes one list */
+			control_list_changed(f->control); /* a burst makes one list */
 		}
 	}
 	spin(f, 300);
 	assert_int_equal(f->fake.lists, 4);
-	spin(f, 300); /* nothing happens, nothing is told */
+	publish(f, "qmp-event");
+	spin(f, 300); /* nothing of the list happens, nothing is told */
 	assert_int_equal(f->fake.lists, 4);
 	peer_close(&peer);
 	wait_clients(f, 0);
-	publish(f, "device-model-running");
+	control_list_changed(f->control);
 	peer = peer_open(f);
 	send_call(f, &peer, CALL_MORE("List", "{\"domain\":\"9\"}"));
 	expect_error(f, &peer, IFACE ".NoSuchDomain");

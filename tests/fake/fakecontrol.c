@@ -30,9 +30,17 @@ static void publish(struct events *events, const char *what)
 	events_publish(events, body);
 }
 
+struct something {
+	struct events *events;
+	struct control *control;
+};
+
 static void on_usr1(void *arg)
 {
-	publish(arg, "device-model-running");
+	struct something *happens = arg;
+
+	publish(happens->events, "device-model-running");
+	control_list_changed(happens->control);
 }
 
 int main(int argc, char **argv)
@@ -42,6 +50,7 @@ int main(int argc, char **argv)
 	struct events *events = NULL;
 	struct control *control = NULL;
 	struct loop *loop = NULL;
+	struct something happens;
 	struct err err = {0};
 
 	if (argc < 4 || loop_new(&loop) < 0 || events_new(&events, argv[2], 4096) < 0) {
@@ -61,7 +70,8 @@ int main(int argc, char **argv)
 	publish(events, "domain-appeared");
 	publish(events, "device-model-starting");
 	loop_signal_start(loop, &term, SIGTERM, on_term, loop);
-	loop_signal_start(loop, &usr1, SIGUSR1, on_usr1, events);
+	happens = (struct something){.events = events, .control = control};
+	loop_signal_start(loop, &usr1, SIGUSR1, on_usr1, &happens);
 	puts("ready");
 	fflush(stdout);
 	loop_run(loop);
