@@ -18,6 +18,6 @@ int fsutil_mkdir(const char *path, mode_t mode, struct err *err);
 
 /* Removes a directory with all that is in it, which a peer may have put there: links are removed,
  * not followed, other file systems not entered, and what is nested deeper than LIMIT_REMOVE_DEPTH
- * stays (-E2BIG). Of more than LIMIT_REMOVE_ENTRIES so many are removed and the rest stays (-E2BIG):
- * the next call goes on. Absent is success. A link in PATH's place is -ENOTDIR. */
+ * stays (-E2BIG). Of more than LIMIT_REMOVE_ENTRIES so many are removed and the rest stays
+ * (-E2BIG): the next call goes on. Absent is success. A link in PATH's place is -ENOTDIR. */
 int fsutil_remove_dir(const char *path, struct err *err);
