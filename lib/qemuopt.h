@@ -1,0 +1,31 @@
+/* SPDX-FileCopyrightText: The xendmd authors
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * The one place that writes QEMU's options: a machine description becomes arguments.
+ *
+ * QEMU's rule (util/qemu-option.c, util/keyval.c): properties are separated by commas; a comma in
+ * a value is written twice; a first word without "=" is the value of the option's implied key, so
+ * a first value that has "=" before its first comma needs its key. Nothing else is special.
+ */
+#include "lib/err.h"
+#include "lib/strv.h"
+#include "lib/vmdesc.h"
+
+struct qemuopt_style {
+	/* libxl escapes nothing: a comma in a value begins a property of its own. */
+	bool unescaped;
+	/* MAJOR * 100 + MINOR; 0: the oldest that is supported, 7.2. Options that newer versions
+	 * spell otherwise (-chroot, -runas) are written as the version wants them. */
+	unsigned qemu_version;
+};
+#define QEMUOPT_OLDEST 702
+
+/* Appends the arguments to RET. -ENOMEM. */
+int qemuopt_print(const struct vmdesc *d, const struct qemuopt_style *style, struct strv *ret,
+	struct err *err);
+
+/* Does every "id" stand once among the options of its name, and has the form that QEMU takes?
+ * -EINVAL with a sentence that names it. */
+int qemuopt_check_ids(const struct vmdesc *d, struct err *err);
