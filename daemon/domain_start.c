@@ -32,6 +32,7 @@ static int make_plan(struct domain *d, struct plan *ret, struct err *err)
 		.libexec_dir = config->libexec_dir,
 		.firmware_dir = config->firmware_dir,
 		.script_dir = config->script_dir,
+		.xen_run_dir = d->s->paths->xen_run_dir,
 	};
 	char run_dir[PATH_MAX], qmp[PATH_MAX];
 	struct plan_context context = {
@@ -358,7 +359,7 @@ static int build_env(const struct domain *d, struct strv *env, struct err *err)
 	strv_add(env, CONSOLE_LIMIT);
 	r = make_plan((struct domain *)d, &plan, err);
 	if (r == 0) {
-		strv_add_all(env, &plan.env);
+		strv_setenv_all(env, &plan.env);
 		r = strv_status(env);
 	}
 	return r;

@@ -13,7 +13,9 @@
 #include <string.h>
 
 #include "lib/cleanup.h"
+#include "lib/deflibxl.h"
 #include "lib/defparts.h"
+#include "lib/libxlconf.h"
 #include "lib/limits.h"
 #include "lib/parse.h"
 
@@ -278,7 +280,7 @@ static bool surely_not_xenpv(const struct json_node *root, const struct definiti
 {
 	struct json_node qemu, machine, type;
 
-	if (is_stubdom(d->kind)) {
+	if (is_stubdom(d->kind) || (d->libxl && d->libxl->type == LIBXL_HVM)) {
 		return true;
 	}
 	if (d->source == DEFINITION_TYPED && json_member(root, "qemu", &qemu) &&
@@ -374,33 +376,73 @@ static int check_together(const struct json_node *root, struct definition *d, st
 		return json_fail(&node, -EINVAL, err, "not possible beside \"kind\": \"%s\"",
 			definition_kind_name(d->kind));
 	}
-	return defparts_libxl_kind(root, d->kind, err);
+	return 0;
 }
 
-/* Notes what this version can't start, with its place. */
+/* Notes the first of KEYS that is there. */
+static void note_keys(const struct json_node *root, const char *const *keys, struct err *why)
+{
+	struct json_node node;
+
+	for (; *keys && !why->code; keys++) {
+		if (json_member(root, *keys, &node)) {
+			json_fail(&node, -EOPNOTSUPP, why,
+				"\"%s\" is not supported by this version of xendmd", *keys);
+		}
+	}
+}
+
+static void note_stubdom(const struct json_node *root, const struct definition *d, struct err *why)
+{
+	struct json_node node;
+
+	if (is_stubdom(d->kind)) {
+		if (!json_member(root, "kind", &node)) {
+			json_member(root, "libxl", &node);
+		}
+		json_fail(&node, -EOPNOTSUPP, why,
+			"the kind \"%s\" is not supported by this version of xendmd",
+			definition_kind_name(d->kind));
+	}
+}
+
+/* Notes what this version can't make a command line of, with its place. */
 static int note_unsupported(const struct json_node *root, struct definition *d, struct err *err)
 {
-	static const char *const keys[] = {
-		"libxl", "qemu", "files", "stubdom", "restore_from", "confinement"};
+	static const char *const keys[] = {"qemu", "files", "confinement", NULL};
+	static const char *const without_libxl[] = {"stubdom", "restore_from", NULL};
 	struct err why = {0};
 	struct json_node node;
 
-	if (is_stubdom(d->kind) && json_member(root, "kind", &node)) {
-		json_fail(&node, -EOPNOTSUPP, &why,
-			"\"%s\" is not supported by this version of xendmd",
-			definition_kind_name(d->kind));
+	if (d->source != DEFINITION_LIBXL) {
+		note_stubdom(root, d, &why);
 	}
-	if (d->on_exit == ON_EXIT_RESTART && json_member(root, "on_exit", &node)) {
+	if (!why.code && d->on_exit == ON_EXIT_RESTART && json_member(root, "on_exit", &node)) {
 		json_fail(&node, -EOPNOTSUPP, &why,
 			"\"restart\" is not supported by this version of xendmd");
 	}
-	for (size_t i = 0; i < ARRAY_SIZE(keys) && !why.code; i++) {
-		if (json_member(root, keys[i], &node)) {
-			json_fail(&node, -EOPNOTSUPP, &why,
-				"\"%s\" is not supported by this version of xendmd", keys[i]);
-		}
+	note_keys(root, keys, &why);
+	if (d->source != DEFINITION_LIBXL) {
+		note_keys(root, without_libxl, &why);
 	}
 	return why.code ? copy(root, why.text, &d->unsupported, err) : 0;
+}
+
+/* The same for what can be rendered, but not started. */
+static int note_unstartable(const struct json_node *root, struct definition *d, struct err *err)
+{
+	static const char *const keys[] = {"stubdom", "restore_from", NULL};
+	struct err why = {0};
+
+	if (d->source != DEFINITION_LIBXL) {
+		return 0;
+	}
+	note_stubdom(root, d, &why);
+	note_keys(root, keys, &why);
+	if (!why.code) {
+		deflibxl_unstartable(root, d, &why);
+	}
+	return why.code ? copy(root, why.text, &d->unstartable, err) : 0;
 }
 
 static int parse_root(
@@ -410,8 +452,9 @@ static int parse_root(
 		"env", "binary", "files", "stubdom", "restore_from", "on_exit", "limits",
 		"confinement", NULL};
 	static int (*const parts[])(const struct json_node *, struct definition *, struct err *) = {
-		parse_source, parse_kind, parse_binary, parse_arguments, parse_env, parse_on_exit,
-		parse_limits, check_together, check_parts, note_unsupported};
+		parse_source, parse_kind, deflibxl_parse, parse_binary, parse_arguments, parse_env,
+		parse_on_exit, parse_limits, check_together, check_parts, note_unsupported,
+		note_unstartable};
 	struct json_node match;
 	int r = json_check_keys(root, known, err);
 
@@ -483,6 +526,8 @@ struct definition *definition_unref(struct definition *d)
 	free(d->match_name);
 	free(d->binary);
 	free(d->unsupported);
+	free(d->unstartable);
+	libxlconf_free(d->libxl);
 	strv_fini(&d->argv);
 	strv_fini(&d->extra_args);
 	strv_fini(&d->env);
@@ -493,7 +538,9 @@ struct definition *definition_unref(struct definition *d)
 
 int definition_supported(const struct definition *d, struct err *err)
 {
-	return d->unsupported ? err_set(err, -EOPNOTSUPP, "%s", d->unsupported) : 0;
+	const char *text = d->unsupported ? d->unsupported : d->unstartable;
+
+	return text ? err_set(err, -EOPNOTSUPP, "%s", text) : 0;
 }
 
 size_t definition_name_len(const char *name)

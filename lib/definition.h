@@ -41,6 +41,7 @@ enum on_exit_policy {
 	_ON_EXIT_MAX
 };
 
+struct libxlconf;
 struct definition_limits {
 	uint64_t memory_max_mib; /* 0: none */
 	unsigned cpu_weight, pids_max, log_max_mib, start_timeout_s;
@@ -70,7 +71,9 @@ struct definition {
 	unsigned limits_given;
 	struct json_object *json; /* the whole object: libxl, qemu, files, stubdom, confinement,
 				     restore_from, all validated, for later stages */
-	char *unsupported;	  /* NULL, or what definition_supported() says */
+	struct libxlconf *libxl;  /* the source "libxl", parsed; else NULL */
+	char *unsupported;	  /* NULL, or what plan_build() says */
+	char *unstartable;	  /* NULL, or what is well enough to be rendered, but not started */
 };
 
 /* "FILE:LINE: KEY: message" in ERR. LEN bytes of TEXT, at most LIMIT_JSON_BYTES. */
@@ -109,9 +112,9 @@ extern const struct definition_limits definition_limits_builtin;
 void definition_limits_resolve(const struct definition *d, const struct definition_limits *defaults,
 	struct definition_limits *ret);
 
-/* What cannot be started by this version, although it is well-formed (libxl, qemu, stub kinds,
- * files, restore_from, on_exit restart, confinement): -EOPNOTSUPP with "FILE:LINE: KEY: sentence";
- * else 0. */
+/* What cannot be started by this version, although it is well-formed (qemu, stub kinds, files,
+ * restore_from, on_exit restart, confinement, what of libxl's configuration needs QMP commands):
+ * -EOPNOTSUPP with "FILE:LINE: KEY: sentence"; else 0. */
 int definition_supported(const struct definition *d, struct err *err);
 
 /* All definitions of the two directories. */
@@ -140,16 +143,24 @@ struct plan_context {
 	const char *name, *run_dir, *log_file, *qmp_socket; /* borrowed */
 	uint64_t memory_mib;
 	unsigned vcpus;
+	/* Device state to begin with, opened (0: none), and its file for qemu-dm. */
+	int incoming_fd;
+	const char *incoming_file;
 };
 struct plan_config {		    /* from xendmd.json / build: where things are looked for */
 	const char *default_binary; /* e.g. /usr/libexec/xen-qemu-system-i386 */
 	const char *libexec_dir, *firmware_dir, *script_dir; /* each a list with colons */
-	bool unchecked; /* `render`: a program that isn't here stands under its given name */
+	const char *xen_run_dir; /* where libxl expects its sockets; NULL: /var/run/xen */
+	/* `render`: a program that isn't here stands under its given name, and what can't be
+	 * started yet is shown all the same. */
+	bool unchecked;
 };
 struct plan {
-	char *binary;	  /* absolute */
-	struct strv argv; /* with argv[0] */
-	struct strv env;  /* only what the definition gives */
+	char *binary;		       /* absolute; NULL: it runs in a stub domain */
+	struct strv argv;	       /* with argv[0], a stub domain's as well */
+	struct strv env;	       /* only what the definition gives */
+	bool minios;		       /* the stub domain has its arguments in one string */
+	struct json_object *qmp_steps; /* a list of commands to follow the start; NULL: none */
 };
 /* Looks the binary up (-ENOENT, -EACCES with a sentence naming the places), replaces placeholders
  * (-EINVAL for one without a value, e.g. $NAME while NAME is NULL; -E2BIG above LIMIT_ARGV_*).
@@ -157,6 +168,9 @@ struct plan {
  * definition without a source and for kind "none": there is no command line. No daemon-owned
  * options: the caller adds its own monitor. */
 int plan_build(const struct definition *d, const struct plan_context *context,
+	const struct plan_config *config, struct plan *ret, struct err *err);
+/* The same for a libxl configuration alone. AS_LIBXL: exactly what libxl 4.17 runs. */
+int plan_libxl(const struct libxlconf *c, bool as_libxl, const struct plan_context *context,
 	const struct plan_config *config, struct plan *ret, struct err *err);
 void plan_fini(struct plan *plan);
 

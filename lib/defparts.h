@@ -25,10 +25,6 @@ int defparts_limits(const struct json_node *node, struct definition_limits *limi
  * defined and used. */
 int defparts_files(const struct json_node *root, struct err *err);
 
-/* "kind" against what "libxl" says about the kind of device model; silent where either says
- * nothing. */
-int defparts_libxl_kind(const struct json_node *root, enum definition_kind kind, struct err *err);
-
 int defparts_stubdom(const struct json_node *node, enum definition_source source, struct err *err);
 int defparts_confinement(const struct json_node *node, struct err *err);
 

@@ -12,8 +12,13 @@
 
 #include "lib/cleanup.h"
 #include "lib/definition.h"
+#include "lib/libxlconf.h"
+#include "lib/libxlplan.h"
 #include "lib/limits.h"
+#include "lib/qemuopt.h"
 #include "lib/subst.h"
+
+#define STUBDOM_ARGV0 "stubdom-dm" /* never transmitted */
 
 /* PATH exists in its directory; can it be executed? */
 static int check_program(const char *path, struct err *err)
@@ -176,11 +181,14 @@ static int check_size(const struct plan *plan, struct err *err)
 	return 0;
 }
 
+/* NAME NULL: the default. */
 static int find_binary(
-	const struct definition *d, const struct plan_config *config, char **ret, struct err *err)
+	const char *name, const struct plan_config *config, char **ret, struct err *err)
 {
-	const char *name = d->binary ? d->binary : config->default_binary;
-	int r = plan_find_program(name, config->libexec_dir, NULL, ret, err);
+	int r;
+
+	name = name ? name : config->default_binary;
+	r = plan_find_program(name, config->libexec_dir, NULL, ret, err);
 
 	if (r < 0 && r != -ENOMEM && config->unchecked) {
 		*ret = strdup(name);
@@ -189,41 +197,150 @@ static int find_binary(
 	return r;
 }
 
-static int build(const struct definition *d, const struct subst_values *values,
+/* What a definition adds to any source. */
+static int add_extras(const struct definition *d, const struct subst_values *values,
+	struct plan *plan, struct err *err)
+{
+	_cleanup_(strv_fini) struct strv env = {0};
+	int r = expand_list(&d->extra_args, "extra_args", false, values, &plan->argv, err);
+
+	if (r == 0) {
+		r = expand_list(&d->env, "env", true, values, &env, err);
+	}
+	if (r == 0 && strv_status(&env) < 0) {
+		r = err_set(err, -ENOMEM, "out of memory");
+	}
+	if (r == 0) {
+		strv_setenv_all(&plan->env, &env);
+	}
+	return r;
+}
+
+static int build_argv(const struct definition *d, const struct subst_values *values,
 	const struct plan_config *config, struct plan *plan, struct err *err)
 {
-	int r = find_binary(d, config, &plan->binary, err);
+	int r = find_binary(d->binary, config, &plan->binary, err);
 
 	if (r < 0) {
 		return r;
 	}
 	strv_add(&plan->argv, plan->binary);
-	if ((r = expand_list(&d->argv, "argv", false, values, &plan->argv, err)) < 0 ||
-		(r = expand_list(&d->extra_args, "extra_args", false, values, &plan->argv, err)) <
-			0 ||
-		(r = expand_list(&d->env, "env", true, values, &plan->env, err)) < 0) {
+	return expand_list(&d->argv, "argv", false, values, &plan->argv, err);
+}
+
+/* libxl takes the name as it stands. */
+static int find_libxl_binary(const struct libxlconf *c, const char *given, bool as_libxl,
+	const struct plan_config *config, char **ret, struct err *err)
+{
+	const char *name = given ? given : libxlplan_program(c, as_libxl);
+
+	if (!as_libxl) {
+		return find_binary(name, config, ret, err);
+	}
+	*ret = strdup(name ? name : config->default_binary);
+	return *ret ? 0 : err_set(err, -ENOMEM, "out of memory");
+}
+
+static int describe(const struct libxlconf *c, bool as_libxl, const struct plan_context *context,
+	const struct plan_config *config, struct vmdesc *ret, struct err *err)
+{
+	const struct libxlplan_context libxl = {.domid = context->domid,
+		.as_libxl = as_libxl,
+		.name = context->name,
+		.xen_run_dir = config->xen_run_dir,
+		.incoming_fd = context->incoming_fd ? context->incoming_fd : -1,
+		.incoming_file = context->incoming_file};
+
+	return libxlplan_build(c, &libxl, ret, err);
+}
+
+/* A stub domain's device model has neither a program nor an environment here. */
+static int build_libxl(const struct libxlconf *c, const char *binary, bool as_libxl,
+	const struct plan_context *context, const struct plan_config *config, struct plan *plan,
+	struct err *err)
+{
+	const struct qemuopt_style style = {.unescaped = as_libxl};
+	_cleanup_(vmdesc_fini) struct vmdesc description = {0};
+	int r = 0;
+
+	if (!c->stubdom) {
+		r = find_libxl_binary(c, binary, as_libxl, config, &plan->binary, err);
+	}
+	if (r < 0 || (r = describe(c, as_libxl, context, config, &description, err)) < 0) {
+		return r;
+	}
+	strv_add(&plan->argv, c->stubdom ? STUBDOM_ARGV0 : plan->binary);
+	r = qemuopt_print(&description, &style, &plan->argv, err);
+	if (r == 0 && !c->stubdom) {
+		strv_add_all(&plan->env, &description.env);
+	}
+	plan->minios = c->stubdom && c->version == LIBXL_DM_TRADITIONAL;
+	plan->qmp_steps = TAKE_PTR(description.qmp_steps);
+	return r;
+}
+
+int plan_libxl(const struct libxlconf *c, bool as_libxl, const struct plan_context *context,
+	const struct plan_config *config, struct plan *ret, struct err *err)
+{
+	struct plan plan = {0};
+	int r = build_libxl(c, NULL, as_libxl, context, config, &plan, err);
+
+	if (r == 0) {
+		r = check_size(&plan, err);
+	}
+	if (r < 0) {
+		plan_fini(&plan);
+		return r;
+	}
+	*ret = plan;
+	return 0;
+}
+
+static int build(const struct definition *d, const struct plan_context *context,
+	const struct plan_config *config, struct plan *plan, struct err *err)
+{
+	struct context_text text;
+	int r;
+
+	fill_values(context, &text);
+	if (d->libxl) {
+		r = build_libxl(d->libxl, d->binary, false, context, config, plan, err);
+	} else {
+		r = build_argv(d, &text.values, config, plan, err);
+	}
+	if (r < 0 || (r = add_extras(d, &text.values, plan, err)) < 0) {
 		return r;
 	}
 	return check_size(plan, err);
 }
 
-int plan_build(const struct definition *d, const struct plan_context *context,
-	const struct plan_config *config, struct plan *ret, struct err *err)
+/* Without a source, or with one that this version can't make a command line of. */
+static int check_source(
+	const struct definition *d, const struct plan_config *config, struct err *err)
 {
-	struct context_text text;
-	struct plan plan = {0};
-	int r = definition_supported(d, err);
+	int r = config->unchecked && !d->unsupported ? 0 : definition_supported(d, err);
 
 	if (r < 0) {
 		return r;
 	}
-	if (d->kind == DEFINITION_NO_DM || d->source != DEFINITION_ARGV) {
+	if (d->kind == DEFINITION_NO_DM || d->source == DEFINITION_HANDOFF) {
 		return err_set(err, -ENODATA, "%s: gives no command line: %s", d->path,
 			d->kind == DEFINITION_NO_DM ? "its kind is \"none\""
 						    : "it waits for a handoff");
 	}
-	fill_values(context, &text);
-	r = build(d, &text.values, config, &plan, err);
+	return 0;
+}
+
+int plan_build(const struct definition *d, const struct plan_context *context,
+	const struct plan_config *config, struct plan *ret, struct err *err)
+{
+	struct plan plan = {0};
+	int r = check_source(d, config, err);
+
+	if (r < 0) {
+		return r;
+	}
+	r = build(d, context, config, &plan, err);
 	if (r < 0) {
 		plan_fini(&plan);
 		err_wrap(err, "%s", d->path);
@@ -238,5 +355,6 @@ void plan_fini(struct plan *plan)
 	free(plan->binary);
 	strv_fini(&plan->argv);
 	strv_fini(&plan->env);
+	json_object_put(plan->qmp_steps);
 	*plan = (struct plan){0};
 }

@@ -79,6 +79,21 @@ void strv_setenv(struct strv *v, const char *name, const char *value)
 	add_taken(v, text);
 }
 
+void strv_setenv_all(struct strv *v, const struct strv *assignments)
+{
+	STRV_FOREACH (assignment, assignments) {
+		size_t len = strcspn(assignment, "=");
+		char *name = strndup(assignment, len);
+
+		if (!name) {
+			v->status = -ENOMEM;
+			return;
+		}
+		strv_setenv(v, name, assignment[len] ? assignment + len + 1 : "");
+		free(name);
+	}
+}
+
 char *const *strv_vector(const struct strv *v)
 {
 	static char *const empty[] = {NULL};

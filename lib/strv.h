@@ -26,6 +26,8 @@ void strv_add_all(struct strv *v, const struct strv *from);
 
 /* Sets NAME=VALUE in a list of environment assignments, replacing an earlier one. */
 void strv_setenv(struct strv *v, const char *name, const char *value);
+/* The same for each assignment of a list. */
+void strv_setenv_all(struct strv *v, const struct strv *assignments);
 
 /* 0, or -ENOMEM when any append failed. */
 static inline int strv_status(const struct strv *v)

@@ -10,10 +10,14 @@
 #include "lib/cleanup.h"
 #include "lib/definition.h"
 #include "lib/json.h"
+#include "lib/libxlconf.h"
+#include "lib/libxlplan.h"
 #include "lib/parse.h"
 #include "proto/varlink.h"
 
+#define HIDDEN "***" /* in place of a password */
 #define STAND_IN_NAME "domain"
+#define STAND_IN_FD 3 /* contract section 7: from 3 on */
 #define STAND_IN_MEMORY_MIB 1024
 #define STAND_IN_VCPUS 1
 #define NULL_UUID "00000000-0000-0000-0000-000000000000"
@@ -34,6 +38,7 @@ static void context_fini(struct render_context *c)
 static int context_init(
 	struct render_context *c, const struct definition *d, uint32_t domid, struct err *err)
 {
+	struct json_object *restore_from;
 	struct paths paths;
 
 	paths_init(&paths);
@@ -44,6 +49,10 @@ static int context_init(
 		.vcpus = STAND_IN_VCPUS};
 	if (d->match == DEFINITION_MATCH_UUID) {
 		uuid_format(d->match_uuid, c->plan.uuid);
+	}
+	if (json_object_object_get_ex(d->json, "restore_from", &restore_from)) {
+		c->plan.incoming_fd = STAND_IN_FD;
+		c->plan.incoming_file = json_object_get_string(restore_from);
 	}
 	if (asprintf(&c->run_dir, "%s/dm/%u", paths.run_dir, domid) < 0 ||
 		asprintf(&c->qmp_socket, "%s/own-qmp", c->run_dir) < 0 ||
@@ -82,21 +91,71 @@ static struct json_object *env_to_json(const struct strv *env)
 	return object;
 }
 
+/* The commands that follow the start, without the passwords in them. */
+static struct json_object *steps_to_json(struct json_object *steps, bool with_passwords)
+{
+	struct json_object *copy = NULL;
+
+	if (!steps) {
+		return json_object_new_array();
+	}
+	json_object_deep_copy(steps, &copy, NULL);
+	for (size_t i = 0; copy && !with_passwords && i < json_object_array_length(copy); i++) {
+		struct json_object *arguments;
+
+		if (json_object_object_get_ex(
+			    json_object_array_get_idx(copy, i), "arguments", &arguments) &&
+			json_object_object_get_ex(arguments, "password", NULL)) {
+			json_object_object_add(
+				arguments, "password", json_object_new_string(HIDDEN));
+		}
+	}
+	return copy;
+}
+
+/* What a stub domain's device model is told stands apart: it has no program here. */
+static void add_stubdom(struct json_object *json, const struct plan *plan)
+{
+	_cleanup_(strv_fini) struct strv minios = {0};
+
+	if (plan->minios) {
+		libxlplan_minios_args(&plan->argv, &minios);
+	}
+	json_object_object_add(json, "dm_argv", argv_to_json(plan->minios ? &minios : &plan->argv));
+}
+
 /* PLAN NULL: no device model is needed. */
-static int plan_to_json(const struct plan *plan, struct json_object **ret, struct err *err)
+static int plan_to_json(
+	const struct plan *plan, bool as_libxl, struct json_object **ret, struct err *err)
 {
 	struct json_object *json = json_object_new_object();
+	bool here = plan && plan->binary;
 
 	if (!json) {
 		return err_set(err, -ENOMEM, "out of memory");
 	}
-	json_object_object_add(json, "argv", plan ? argv_to_json(&plan->argv) : NULL);
+	json_object_object_add(json, "argv", here ? argv_to_json(&plan->argv) : NULL);
 	json_object_object_add(
-		json, "argv0", plan ? json_object_new_string(plan->argv.items[0]) : NULL);
+		json, "argv0", here ? json_object_new_string(plan->argv.items[0]) : NULL);
 	json_object_object_add(
 		json, "env", plan ? env_to_json(&plan->env) : json_object_new_object());
+	if (plan && !here) {
+		add_stubdom(json, plan);
+	}
+	if (plan && plan->qmp_steps) {
+		json_object_object_add(json, "qmp_steps", steps_to_json(plan->qmp_steps, as_libxl));
+	}
 	*ret = json;
 	return 0;
+}
+
+static struct plan_config plan_places(const struct config *config)
+{
+	return (struct plan_config){.default_binary = config->default_binary,
+		.libexec_dir = config->libexec_dir,
+		.firmware_dir = config->firmware_dir,
+		.script_dir = config->script_dir,
+		.unchecked = true};
 }
 
 static int render_plan(const struct definition *d, const struct render_params *params,
@@ -104,54 +163,87 @@ static int render_plan(const struct definition *d, const struct render_params *p
 {
 	_cleanup_(context_fini) struct render_context context = {0};
 	_cleanup_(plan_fini) struct plan plan = {0};
-	const struct plan_config config = {.default_binary = params->config->default_binary,
-		.libexec_dir = params->config->libexec_dir,
-		.firmware_dir = params->config->firmware_dir,
-		.script_dir = params->config->script_dir,
-		.unchecked = true};
+	const struct plan_config config = plan_places(params->config);
 	int r = context_init(&context, d, params->domid, err);
 
 	if (r == 0) {
 		r = plan_build(d, &context.plan, &config, &plan, err);
 	}
-	return r < 0 ? r : plan_to_json(&plan, ret, err);
+	return r < 0 ? r : plan_to_json(&plan, false, ret, err);
 }
 
-/* A text that is no definition, by its keys: what it is instead. */
-static bool is_libxl(const char *text, size_t len)
+/* A libxl configuration by itself, or what libxl would make of one. */
+static int render_libxl(const struct json_node *node, const struct render_params *params,
+	struct json_object **ret, struct err *err)
 {
-	_cleanup_json_ struct json_object *json = NULL;
+	const struct plan_context context = {.domid = (uint32_t)params->domid};
+	const struct plan_config config = plan_places(params->config);
+	_cleanup_(plan_fini) struct plan plan = {0};
+	_cleanup_libxlconf_ struct libxlconf *c = NULL;
+	int r = libxlconf_parse(node, params->as_libxl, &c, err);
 
-	return varlink_json_parse(text, len, &json, NULL) == 0 &&
-	       (json_object_object_get_ex(json, "c_info", NULL) ||
-		       json_object_object_get_ex(json, "config", NULL));
+	if (r < 0) {
+		return r;
+	}
+	if (libxlconf_kind(c) == DEFINITION_NO_DM) {
+		return plan_to_json(NULL, params->as_libxl, ret, err);
+	}
+	r = plan_libxl(c, params->as_libxl, &context, &config, &plan, err);
+	if (r < 0) {
+		err_wrap(err, "%s", params->file);
+		return r;
+	}
+	return plan_to_json(&plan, params->as_libxl, ret, err);
+}
+
+static bool is_libxl(const struct json_node *root)
+{
+	return json_object_object_get_ex(root->value, "c_info", NULL) ||
+	       json_object_object_get_ex(root->value, "b_info", NULL) ||
+	       json_object_object_get_ex(root->value, "config", NULL);
+}
+
+static int render_given(
+	const struct render_params *params, struct json_object **ret, struct err *err)
+{
+	_cleanup_definition_ struct definition *d = NULL;
+	int r = definition_parse_given(params->file, params->text, params->len, &d, err);
+
+	if (r < 0) {
+		return r;
+	}
+	if (d->kind == DEFINITION_NO_DM) {
+		return plan_to_json(NULL, false, ret, err);
+	}
+	return render_plan(d, params, ret, err);
 }
 
 int render_definition(const struct render_params *params, struct json_object **ret, struct err *err)
 {
-	_cleanup_definition_ struct definition *d = NULL;
+	_cleanup_json_doc_ struct json_doc doc = {0};
+	struct json_node root, libxl;
 	int r;
 
 	if (params->domid == 0 || params->domid >= DOMID_FIRST_RESERVED) {
 		return err_set(err, -EINVAL, "%s: no guest has the number %llu", params->file,
 			(unsigned long long)params->domid);
 	}
-	if (is_libxl(params->text, params->len)) {
-		return err_set(err, -EOPNOTSUPP,
-			"%s: a libxl configuration; this version can't render one", params->file);
-	}
-	r = definition_parse_given(params->file, params->text, params->len, &d, err);
+	r = json_doc_parse(&doc, params->file, params->text, params->len, err);
 	if (r < 0) {
 		return r;
 	}
-	if (params->as_libxl) {
-		return err_set(err, -EOPNOTSUPP,
-			"%s: this version can't render what libxl would run", params->file);
+	root = json_doc_root(&doc);
+	if (is_libxl(&root)) {
+		return render_libxl(&root, params, ret, err);
 	}
-	if (d->kind == DEFINITION_NO_DM) {
-		return plan_to_json(NULL, ret, err);
+	if (!params->as_libxl) {
+		return render_given(params, ret, err);
 	}
-	return render_plan(d, params, ret, err);
+	if (!json_member(&root, "libxl", &libxl)) {
+		return json_fail_missing(&root, "libxl", err,
+			"is missing: libxl runs nothing without a configuration");
+	}
+	return render_libxl(&libxl, params, ret, err);
 }
 
 /* With a key that only xendmd.json has, or by the file's name where no key tells. A key that

@@ -25,9 +25,10 @@ struct render_params {
 	uint64_t domid, stubdom_id; /* stubdom_id 0: none */
 	const struct config *config;
 };
-/* {"argv": […], "argv0": …, "env": {…}}. Placeholders for what only a living domain has (memory,
- * VCPUs, a name that is matched by a glob) get stand-ins. -EINVAL with "FILE:LINE: key: message",
- * -EOPNOTSUPP for what this version can't render. */
+/* {"argv": […], "argv0": …, "env": {…}}; for a stub domain "argv" is null and "dm_argv" has what
+ * its device model is told; "qmp_steps" are the commands to follow the start. Placeholders for what
+ * only a living domain has (memory, VCPUs, a name that is matched by a glob) get stand-ins. -EINVAL
+ * with "FILE:LINE: key: message", -EOPNOTSUPP for what this version can't render. */
 int render_definition(
 	const struct render_params *params, struct json_object **ret, struct err *err);
 

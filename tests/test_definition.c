@@ -23,6 +23,10 @@
 #define HOST(rest) QEMU(",\n\"confinement\": {" rest "}")
 #define LIMITS(rest) QEMU(",\n\"limits\": {" rest "}")
 #define FILES(rest) QEMU(", \"extra_args\": [\"fd=@f\"],\n\"files\": {" rest "}")
+#define LIBXL(kind, type, b_info)                                                                  \
+	"{\"match\": {\"name\": \"a\"}, \"kind\": \"" kind                                         \
+	"\", \"libxl\": {\"c_info\": {\"type\": \"" type "\"}, \"b_info\":\n{" b_info "}}}"
+#define STEPS "needs QMP commands after the start, which this version of xendmd does not give"
 #define ONE_SOURCE "; at most one of \"libxl\", \"qemu\" and \"argv\" is possible"
 #define ONE_FORM                                                                                   \
 	"must have exactly one of \"path\", \"tap\", \"macvtap\", \"dev\", \"listen\" and "        \
@@ -81,15 +85,21 @@ static const struct bad {
 	{QEMU(",\n\"libxl\": []"), "d.json:2: libxl: must be an object, is an array"},
 	{QEMU(",\n\"qemu\": \"\""), "d.json:2: qemu: must be an object, is a string"},
 	{QEMU(",\n\"argv\": {}"), "d.json:2: argv: must be an array, is an object"},
-	{"{\"match\": {\"name\": \"a\"}, \"kind\": \"qemu\", \"libxl\": {\"b_info\": {\n"
-	 "\"device_model_stubdomain\": \"True\"}}}",
-		"d.json:2: libxl.b_info.device_model_stubdomain: \"True\" does not fit \"kind\": "
-		"\"qemu\""},
-	{"{\"match\": {\"name\": \"a\"}, \"kind\": \"stubdom-linux\", \"libxl\": {\"config\": {"
-	 "\"b_info\": {\n\"device_model_version\": \"qemu_xen_traditional\"}}}}",
-		"d.json:2: libxl.config.b_info.device_model_version: \"qemu_xen_traditional\" does "
-		"not "
-		"fit \"kind\": \"stubdom-linux\""},
+	{QEMU(",\n\"libxl\": {}"), "d.json:2: libxl.c_info: is missing: this is no libxl "
+				   "configuration (\"xl create -n\", \"xl list -l\")"},
+	{LIBXL("qemu", "hvm", "\"device_model_stubdomain\": \"True\""),
+		"d.json:2: libxl.b_info.device_model_stubdomain: gives the kind "
+		"\"stubdom-minios\", but \"kind\" is \"qemu\""},
+	{LIBXL("stubdom-linux", "hvm",
+		 "\"device_model_version\": \"qemu_xen_traditional\", "
+		 "\"device_model_stubdomain\": \"True\""),
+		"d.json:2: libxl.b_info.device_model_version: gives the kind \"stubdom-minios\", "
+		"but \"kind\" is \"stubdom-linux\""},
+	{LIBXL("stubdom-linux", "hvm", ""),
+		"d.json:1: libxl.b_info: gives the kind \"qemu\", but \"kind\" is "
+		"\"stubdom-linux\""},
+	{LIBXL("stubdom-minios", "pv", ""), "d.json:1: libxl.c_info.type: gives the kind \"none\", "
+					    "but \"kind\" is \"stubdom-minios\""},
 	/* argv, extra_args, env, binary */
 	{ARGV("\"a\",\n1"), "d.json:3: argv[1]: must be a string, is a whole number"},
 	{ARGV("\"-name\", \"$NAMES\""),
@@ -169,7 +179,8 @@ static const struct bad {
 	{STUB("\"disks\": {}"), "d.json:2: stubdom.disks: must be an array, is an object"},
 	{STUB("\"nics\": [1]"), "d.json:2: stubdom.nics[0]: must be an object, is a whole number"},
 	{STUB("\"serials\": [{}]"), "d.json:2: stubdom.serials[0]: must be a string, is an object"},
-	{"{\"match\": {\"name\": \"a\"}, \"libxl\": {},\n\"stubdom\": {\"pci\": []}}",
+	{"{\"match\": {\"name\": \"a\"}, \"libxl\": {\"c_info\": {\"type\": \"hvm\"}, \"b_info\": "
+	 "{\"device_model_stubdomain\": \"True\"}},\n\"stubdom\": {\"pci\": []}}",
 		"d.json:2: stubdom.pci: only beside \"argv\" or \"qemu\"; libxl's configuration "
 		"has its "
 		"own"},
@@ -299,14 +310,29 @@ static const struct bad good[] = {
 	{LIMITS("\"memory_max_mib\": null"), NULL},
 	{QEMU(", \"on_exit\": \"crash\""), NULL},
 	{QEMU(", \"on_exit\": \"none\""), NULL},
-	{QEMU(",\n\"libxl\": {}"),
-		"d.json:2: libxl: \"libxl\" is not supported by this version of xendmd"},
-	{"{\"match\": {\"name\": \"a\"},\n\"libxl\": {\"b_info\": {\"x\": \"$HOME @a\"}}}",
-		"d.json:2: libxl: \"libxl\" is not supported by this version of xendmd"},
-	{"{\"match\": {\"name\": \"a\"}, \"kind\": \"stubdom-minios\", \"libxl\": {\"b_info\": {"
-	 "\"device_model_version\": \"qemu_xen_traditional\", "
-	 "\"device_model_stubdomain\": \"True\"}}}",
-		"d.json:1: kind: \"stubdom-minios\" is not supported by this version of xendmd"},
+	/* libxl: unknown keys are a newer libxl's, and no string has placeholders */
+	{LIBXL("qemu", "hvm", "\"x\": \"$HOME @a\""), NULL},
+	{LIBXL("none", "hvm", "\"device_model_stubdomain\": \"True\""), NULL},
+	{LIBXL("qemu", "pv", ""), NULL},
+	{LIBXL("stubdom-minios", "hvm", "\"device_model_stubdomain\": \"True\""),
+		"d.json:1: kind: the kind \"stubdom-minios\" is not supported by this version of "
+		"xendmd"},
+	{LIBXL("stubdom-linux", "hvm",
+		 "\"device_model_version\": \"qemu_xen\", \"device_model_stubdomain\": \"True\""),
+		"d.json:1: kind: the kind \"stubdom-linux\" is not supported by this version of "
+		"xendmd"},
+	{LIBXL("qemu", "hvm", "\"device_model_version\": \"qemu_xen_traditional\""),
+		"d.json:2: libxl.b_info.device_model_version: xendmd does not start "
+		"qemu_xen_traditional in domain 0"},
+	{LIBXL("qemu", "hvm", "\"dm_restrict\": \"True\""),
+		"d.json:2: libxl.b_info.dm_restrict: confinement is not supported by this version "
+		"of xendmd"},
+	{LIBXL("qemu", "hvm", "\"type.hvm\": {\"vnc\": {\"passwd\": \"x\"}}"),
+		"d.json:2: libxl.b_info[\"type.hvm\"].vnc: " STEPS},
+	{LIBXL("qemu", "hvm", "}, \"pcidevs\": [{\"bus\": 1}], \"x\": {"),
+		"d.json:2: libxl.pcidevs: " STEPS},
+	{LIBXL("qemu", "hvm", "}, \"usbctrls\": [{}], \"x\": {"),
+		"d.json:2: libxl.usbctrls: " STEPS},
 	{QEMU(",\n\"qemu\": {}"),
 		"d.json:2: qemu: \"qemu\" is not supported by this version of xendmd"},
 	{STUB("\"kernel\": \"k\", \"ramdisk\": \"/r$DOMID\", \"cmdline\": \"\", \"memory_mib\": "
@@ -314,7 +340,8 @@ static const struct bad good[] = {
 	      "\"vcpus\": 1, \"seclabel\": \"l\", \"cpupool\": \"p\", \"run_hotplug_scripts\": "
 	      "false, \"disks\": [{}], \"nics\": [], \"serials\": [\"pty\"], \"channels\": [], "
 	      "\"vfb\": [], \"pci\": []"),
-		"d.json:1: kind: \"stubdom-linux\" is not supported by this version of xendmd"},
+		"d.json:1: kind: the kind \"stubdom-linux\" is not supported by this version of "
+		"xendmd"},
 	{FILES("\"f\": {\"path\": \"$RUN_DIR/x\", \"mode\": \"rw\"}"),
 		"d.json:2: files: \"files\" is not supported by this version of xendmd"},
 	{FILES("\"f\": {\"tap\": \"vif${DOMID}.0-emulated\", \"queues\": 256}"),

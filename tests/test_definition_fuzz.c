@@ -39,8 +39,19 @@ static const char *const seeds[] = {
 	"\"files\": {\"a\": {\"path\": \"/a\", \"mode\": \"rw\"}, \"b\": {\"listen\": "
 	"\"unix:/s\"}},\n\"stubdom\": {\"kernel\": \"k\", \"cmdline\": \"$VCPUS\", \"memory_mib\": "
 	"192, \"disks\": [{\"x\": null}], \"serials\": [\"pty\"]}}",
-	"{\"match\": {\"name\": \"a\"}, \"libxl\": {\"config\": {\"b_info\": "
-	"{\"device_model_stubdomain\": \"True\"}}}, \"kind\": \"stubdom-linux\"}",
+	"{\"match\": {\"name\": \"a\"}, \"libxl\": {\"config\": {\"c_info\": {\"type\": \"hvm\"}, "
+	"\"b_info\": {\"device_model_stubdomain\": \"True\"}}}, \"kind\": \"stubdom-minios\"}",
+	"{\"match\": {\"name\": \"a\"}, \"libxl\": {\"c_info\": {\"type\": \"hvm\", \"name\": "
+	"\"a\", "
+	"\"uuid\": \"x\"}, \"b_info\": {\"max_vcpus\": 4, \"avail_vcpus\": [0, 1], \"max_memkb\": "
+	"65536, \"extra\": [\"-S\"], \"type.hvm\": {\"vga\": {\"kind\": \"std\"}, \"vnc\": "
+	"{\"listen\": \"::1\", \"display\": 3}, \"spice\": {\"enable\": \"True\", \"port\": 6000, "
+	"\"passwd\": \"p\", \"usbredirection\": 2}, \"serial_list\": [\"pty\"], \"soundhw\": "
+	"\"HDA\"}}, \"disks\": [{\"pdev_path\": \"/a,b\", \"vdev\": \"hda\", \"format\": \"raw\", "
+	"\"readwrite\": 1}], \"nics\": [{\"mac\": \"00:16:3e:00:00:01\"}], \"usbctrls\": "
+	"[{\"version\": 3}], \"usbdevs\": [{\"type.hostdev\": {\"hostbus\": 1, \"hostaddr\": 2}}], "
+	"\"pcidevs\": [{\"bus\": 3, \"vdevfn\": 40}], \"channels\": [{\"name\": \"c\", "
+	"\"connection.pty\": {}}]}}",
 	"{\"default_binary\": \"/q\", \"libexec_dir\": \"/a:/b\", \"quit_timeout_s\": 10,\n"
 	"\"limits\": {\"pids_max\": 9}, \"events_kept\": 5000, \"starts_at_once\": 8}",
 };

@@ -227,11 +227,41 @@ printf '{"match":{"name":"a"},"kind":"none"}' >"$dir/none.json"
 expect 0 render --json "$dir/none.json"
 has out '"argv": null'
 expect 1 render --as-libxl "$dir/ok.json"
+has err 'libxl: is missing'
 printf '{"libxl":{}}' >"$dir/libxl.json"
 expect 1 render "$dir/libxl.json"
-printf '{"c_info":{},"b_info":{}}' >"$dir/bare.json"
-expect 1 render "$dir/bare.json"
-has err 'libxl configuration'
+has err 'libxl.c_info: is missing'
+printf '{"c_info":{"type":"hvm","name":"a,b"},"b_info":{"device_model":"/nonexistent/q"}}' >"$dir/bare.json"
+expect 0 render --as-libxl --domid 9 "$dir/bare.json"
+head -n 3 "$dir/out" | tr '\n' ' ' | grep -q '^/nonexistent/q -xen-domid 9 $' || bad 'render as libxl'
+has out 'a,b'
+expect 0 render "$dir/bare.json"
+has out 'a,,b'
+printf '{"libxl":' | cat - "$dir/bare.json" >"$dir/libxl.json" && echo '}' >>"$dir/libxl.json"
+expect 0 render --as-libxl "$dir/libxl.json"
+has out 'a,b'
+printf '{"config":{"c_info":{"type":"pv"},"b_info":{}},"domid":4}' >"$dir/pv.json"
+expect 0 render --json "$dir/pv.json"
+has out '"argv": null'
+printf '{"c_info":{"type":"hvm"},"b_info":{"device_model_stubdomain":"True","device_model_version":"qemu_xen"}}' \
+	>"$dir/stub.json"
+expect 0 render --json --domid 3 --stubdom-id 4 "$dir/stub.json"
+has out '"argv": null'
+has out '"dm_argv"'
+expect 0 render "$dir/stub.json"
+has out '-xen-domid'
+printf '{"c_info":{"type":"hvm"},"b_info":{"type.hvm":{"vnc":{"passwd":"geheim"}}}}' >"$dir/secret.json"
+expect 0 render --json "$dir/secret.json"
+has out 'change-vnc-password'
+hasnt out 'geheim'
+printf '{"c_info":{"type":"hvm"' >"$dir/cut.json"
+expect 1 render "$dir/cut.json"
+printf '{"apiVersion":"v1","kind":"Pod"}' >"$dir/other.json"
+expect 1 render "$dir/other.json"
+head -c 10485760 /dev/zero | tr '\0' ' ' >"$dir/big.json"
+expect 1 render "$dir/big.json"
+head -c 100000 /dev/zero | tr '\0' '[' >"$dir/deep.json"
+expect 1 render "$dir/deep.json"
 expect 1 render "$dir/nothing.json"
 expect 0 check "$dir/ok.json"
 has out 'note:'

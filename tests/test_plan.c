@@ -219,8 +219,14 @@ static void test_build_fails(void **state)
 			"d.json: gives no command line: it waits for a handoff"},
 		{"\"kind\": \"none\", \"argv\": []", -ENODATA,
 			"d.json: gives no command line: its kind is \"none\""},
-		{"\"libxl\": {}", -EOPNOTSUPP,
-			"d.json:1: libxl: \"libxl\" is not supported by this version of xendmd"},
+		{"\"qemu\": {}, \"kind\": \"qemu\"", -EOPNOTSUPP,
+			"d.json:1: qemu: \"qemu\" is not supported by this version of xendmd"},
+		{"\"libxl\": {\"c_info\": {\"type\": \"hvm\"}, \"b_info\": {\"type.hvm\": "
+		 "{\"gfx_passthru\": \"True\"}}}",
+			-EINVAL,
+			"d.json: b_info.type.hvm.gfx_passthru: none of \"pcidevs\" is an Intel "
+			"graphics card; if one is meant all the same, say "
+			"\"gfx_passthru_kind\": \"igd\""},
 	};
 	struct place *p = *state;
 	struct plan_config config = {.default_binary = "dm", .libexec_dir = p->dirs};

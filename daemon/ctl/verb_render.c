@@ -35,7 +35,8 @@ static void load_config(struct config *config)
 /* A newline inside an argument would make two of it. */
 static void print_arguments(struct json_object *result)
 {
-	struct json_object *argv = json_object_object_get(result, "argv");
+	struct json_object *dm_argv = json_object_object_get(result, "dm_argv");
+	struct json_object *argv = dm_argv ? dm_argv : json_object_object_get(result, "argv");
 	const char *argv0 = ctl_member(result, "argv0");
 
 	if (argv0) {

@@ -1,0 +1,157 @@
+/* SPDX-FileCopyrightText: The xendmd authors
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "lib/deflibxl.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "lib/cleanup.h"
+#include "lib/libxlconf.h"
+
+#define STEPS_MAX 3 /* of a path below the configuration */
+
+/* The node at PATH below the configuration; where it is not there, the last one that is. NODES
+ * keep the way to it. */
+static const struct json_node *find(const struct json_node *config,
+	const char *const path[STEPS_MAX], struct json_node nodes[STEPS_MAX])
+{
+	const struct json_node *at = config;
+
+	for (unsigned i = 0; i < STEPS_MAX && path[i]; i++) {
+		if (!json_object_is_type(at->value, json_type_object) ||
+			!json_member(at, path[i], &nodes[i])) {
+			break;
+		}
+		at = &nodes[i];
+	}
+	return at;
+}
+
+/* Where the configuration itself is: "libxl" or "libxl.config". */
+static const struct json_node *find_config(const struct json_node *root, struct json_node nodes[2])
+{
+	json_member(root, "libxl", &nodes[0]);
+	return json_member(&nodes[0], "config", &nodes[1]) ? &nodes[1] : &nodes[0];
+}
+
+static bool is_stub(enum definition_kind kind)
+{
+	return kind == DEFINITION_STUBDOM_LINUX || kind == DEFINITION_STUBDOM_MINIOS;
+}
+
+/* A PV guest's QEMU can be wanted before the guest has what needs it. */
+static bool agrees(enum definition_kind given, enum definition_kind follows)
+{
+	return given == DEFINITION_NO_DM || given == follows ||
+	       (given == DEFINITION_QEMU && follows == DEFINITION_NO_DM);
+}
+
+static int check_kind(const struct json_node *root, const struct definition *d,
+	enum definition_kind follows, struct err *err)
+{
+	struct json_node config_nodes[2], nodes[STEPS_MAX];
+	const struct json_node *config = find_config(root, config_nodes);
+	const char *const path[STEPS_MAX] = {d->libxl->type == LIBXL_HVM ? "b_info" : "c_info",
+		d->libxl->type != LIBXL_HVM	       ? "type"
+		: is_stub(d->kind) == is_stub(follows) ? "device_model_version"
+						       : "device_model_stubdomain"};
+
+	return json_fail(find(config, path, nodes), -EINVAL, err,
+		"gives the kind \"%s\", but \"kind\" is \"%s\"", definition_kind_name(follows),
+		definition_kind_name(d->kind));
+}
+
+int deflibxl_parse(const struct json_node *root, struct definition *d, struct err *err)
+{
+	enum definition_kind follows;
+	struct json_node node;
+	int r;
+
+	if (d->source != DEFINITION_LIBXL) {
+		return 0;
+	}
+	json_member(root, "libxl", &node);
+	r = libxlconf_parse(&node, false, &d->libxl, err);
+	if (r < 0) {
+		return r;
+	}
+	follows = libxlconf_kind(d->libxl);
+	if (d->kind == DEFINITION_KIND_NONE_GIVEN) {
+		d->kind = follows;
+	}
+	return agrees(d->kind, follows) ? 0 : check_kind(root, d, follows, err);
+}
+
+static bool has_vnc_password(const struct libxlconf *c)
+{
+	const struct libxl_vnc *vnc = &c->display.vnc;
+
+	return c->has_display && vnc->enable && vnc->passwd && *vnc->passwd;
+}
+
+static bool has_spice_password(const struct libxlconf *c)
+{
+	return c->hvm.spice.enable && !c->hvm.spice.disable_ticketing;
+}
+
+static bool has_emulated_usb(const struct libxlconf *c)
+{
+	for (size_t i = 0; i < c->usbctrls_len; i++) {
+		if (c->type == LIBXL_HVM && c->usbctrls[i].type == LIBXL_USBCTRL_DEVICEMODEL) {
+			return true;
+		}
+	}
+	return false;
+}
+
+static bool has_pci(const struct libxlconf *c)
+{
+	return c->type == LIBXL_HVM && c->pcidevs_len;
+}
+
+static bool is_restricted(const struct libxlconf *c)
+{
+	return c->dm_restrict;
+}
+
+static bool is_traditional(const struct libxlconf *c)
+{
+	return c->version == LIBXL_DM_TRADITIONAL;
+}
+
+bool deflibxl_unstartable(const struct json_node *root, const struct definition *d, struct err *why)
+{
+#define AFTER_START "needs QMP commands after the start, which this version of xendmd does not give"
+	static const struct {
+		bool (*has)(const struct libxlconf *c);
+		const char *path[STEPS_MAX], *pv_path, *sentence;
+	} reasons[] = {
+		{is_traditional, {"b_info", "device_model_version"}, NULL,
+			"xendmd does not start qemu_xen_traditional in domain 0"},
+		{has_vnc_password, {"b_info", "type.hvm", "vnc"}, "vfbs", AFTER_START},
+		{has_spice_password, {"b_info", "type.hvm", "spice"}, NULL, AFTER_START},
+		{has_emulated_usb, {"usbctrls"}, NULL, AFTER_START},
+		{has_pci, {"pcidevs"}, NULL, AFTER_START},
+		{is_restricted, {"b_info", "dm_restrict"}, NULL,
+			"confinement is not supported by this version of xendmd"},
+	};
+	struct json_node config_nodes[2], nodes[STEPS_MAX];
+	const struct json_node *config;
+
+	if (!d->libxl || is_stub(d->kind) || d->kind == DEFINITION_NO_DM) {
+		return false;
+	}
+	config = find_config(root, config_nodes);
+	for (size_t i = 0; i < ARRAY_SIZE(reasons); i++) {
+		bool pv = d->libxl->type != LIBXL_HVM && reasons[i].pv_path;
+		const char *const pv_path[STEPS_MAX] = {reasons[i].pv_path};
+
+		if (reasons[i].has(d->libxl)) {
+			json_fail(find(config, pv ? pv_path : reasons[i].path, nodes), -EOPNOTSUPP,
+				why, "%s", reasons[i].sentence);
+			return true;
+		}
+	}
+	return false;
+#undef AFTER_START
+}

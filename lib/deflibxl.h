@@ -1,0 +1,14 @@
+/* SPDX-FileCopyrightText: The xendmd authors
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* The source "libxl" of a definition, for lib/definition.c. Errors as in lib/json.h. */
+#include "lib/definition.h"
+#include "lib/json.h"
+
+/* Parses it, and "kind" follows from it or must agree with it. */
+int deflibxl_parse(const struct json_node *root, struct definition *d, struct err *err);
+
+/* What it asks for that the daemon of this version can't do: true with the sentence in WHY. */
+bool deflibxl_unstartable(
+	const struct json_node *root, const struct definition *d, struct err *why);

@@ -1,0 +1,186 @@
+/* SPDX-FileCopyrightText: The xendmd authors
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Disks. libxl asks the file system whether a raw disk without a backend is a block device; the
+ * path alone decides here (below /dev or not), so that a configuration means the same on every
+ * host and nobody waits for a dead file server.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "lib/cleanup.h"
+#include "lib/libxlconf_impl.h"
+#include "lib/libxldiff.h"
+#include "lib/libxlvdev.h"
+#include "lib/parse.h"
+
+#define DEV "/dev/"
+#define IDE_DISKS 4
+#define AHCI_DISKS 6
+
+static const char *const backend_names[] = {"unknown", "phy", "tap", "qdisk", "standalone", NULL};
+static const char *const format_names[] = {
+	"unknown", "qcow", "qcow2", "vhd", "raw", "empty", "qed", NULL};
+
+static int read_vdev(struct libxl_disk *disk, const struct json_node *node, struct err *err)
+{
+	struct libxlvdev vdev;
+
+	if (!disk->vdev) {
+		return json_fail_missing(node, "vdev", err, "is missing");
+	}
+	if (libxlvdev_parse(disk->vdev, &vdev) < 0) {
+		return libxlconf_refuse(node, "vdev", err,
+			"\"%.64s\" names no virtual disk (xen-vbd-interface(7))", disk->vdev);
+	}
+	disk->number = vdev.number;
+	disk->has_index = vdev.has_index;
+	disk->index = vdev.index;
+	return 0;
+}
+
+static int check_image(const struct libxl_disk *disk, const struct json_node *node, struct err *err)
+{
+	bool has_path = disk->path && *disk->path;
+
+	if (disk->format != LIBXL_FORMAT_EMPTY) {
+		return has_path ? 0 : json_fail_missing(node, "pdev_path", err, "is missing");
+	}
+	if (!disk->cdrom) {
+		return libxlconf_refuse(node, "format", err, "only a CD-ROM drive can be empty");
+	}
+	if (has_path) {
+		return libxlconf_refuse(
+			node, "pdev_path", err, "not possible beside \"format\": \"empty\"");
+	}
+	return 0;
+}
+
+static bool can_be_phy(const struct libxl_disk *disk)
+{
+	return disk->format == LIBXL_FORMAT_RAW &&
+	       (!libxl_backend_is_local(disk->backend_domid, disk->backend_domname) ||
+		       disk->script || !strncmp(disk->path, DEV, strlen(DEV)));
+}
+
+static int choose_backend(const struct libxlconf *c, struct libxl_disk *disk,
+	const struct json_node *node, struct err *err)
+{
+	if (disk->cdrom && c->type == LIBXL_HVM) {
+		if (disk->backend != LIBXL_BACKEND_UNKNOWN &&
+			disk->backend != LIBXL_BACKEND_QDISK) {
+			return libxlconf_refuse(node, "backend", err,
+				"a CD-ROM drive of an HVM guest needs \"qdisk\", is \"%s\"",
+				backend_names[disk->backend]);
+		}
+		disk->backend = LIBXL_BACKEND_QDISK;
+	}
+	if (disk->backend == LIBXL_BACKEND_TAP) {
+		return libxlconf_refuse(
+			node, "backend", err, "libxl 4.17 has no \"tap\" (blktap is gone)");
+	}
+	if (disk->backend == LIBXL_BACKEND_PHY && disk->format != LIBXL_FORMAT_RAW) {
+		return libxlconf_refuse(
+			node, "backend", err, "\"phy\" takes no format but \"raw\"");
+	}
+	if (disk->backend == LIBXL_BACKEND_UNKNOWN) {
+		disk->backend = can_be_phy(disk) ? LIBXL_BACKEND_PHY : LIBXL_BACKEND_QDISK;
+	}
+	if (disk->backend == LIBXL_BACKEND_QDISK && disk->script) {
+		return libxlconf_refuse(
+			node, "script", err, "not possible with the backend \"qdisk\"");
+	}
+	return 0;
+}
+
+/* Where QEMU would be the one that reads from it. */
+bool libxl_disk_has_local_path(const struct libxl_disk *disk)
+{
+	return !disk->backend_domname && ((disk->format == LIBXL_FORMAT_RAW && !disk->script) ||
+						 disk->backend == LIBXL_BACKEND_QDISK);
+}
+
+/* IDE and AHCI disks can't be read-only: QEMU has no such drive. */
+static int check_writable(const struct libxlconf *c, const struct libxl_disk *disk,
+	const struct json_node *node, struct err *err)
+{
+	unsigned slots = c->hvm.hdtype == LIBXL_HDTYPE_AHCI ? AHCI_DISKS : IDE_DISKS;
+
+	if (c->type != LIBXL_HVM || c->version == LIBXL_DM_TRADITIONAL || disk->cdrom ||
+		disk->writable || !disk->has_index || disk->index >= slots ||
+		!strncmp(disk->vdev, "sd", 2) ||
+		!(c->stubdom || (libxl_disk_has_local_path(disk) &&
+					disk->format != LIBXL_FORMAT_UNKNOWN))) {
+		return 0;
+	}
+	return libxlconf_refuse(node, "readwrite", err,
+		"\"%s\" is emulated as an %s disk, and QEMU has no read-only ones", disk->vdev,
+		slots == AHCI_DISKS ? "AHCI" : "IDE");
+}
+
+static int read_disk(
+	struct libxlconf_reader *r, const struct json_node *node, void *element, struct err *err)
+{
+	static const struct libxljson_field fields[] = {
+		{"pdev_path", LIBXLJSON_STRING, offsetof(struct libxl_disk, path)},
+		FIELD(struct libxl_disk, vdev, STRING), FIELD(struct libxl_disk, script, STRING),
+		FIELD(struct libxl_disk, backend_domname, STRING),
+		FIELD_INT(struct libxl_disk, backend_domid, 0, DOMID_FIRST_RESERVED - 1),
+		{"backend", LIBXLJSON_ENUM, offsetof(struct libxl_disk, backend), 0, 0,
+			backend_names},
+		{"format", LIBXLJSON_ENUM, offsetof(struct libxl_disk, format), 0, 0, format_names},
+		{"is_cdrom", LIBXLJSON_FLAG, offsetof(struct libxl_disk, cdrom)},
+		{"readwrite", LIBXLJSON_FLAG, offsetof(struct libxl_disk, writable)},
+		{"colo_enable", LIBXLJSON_DEFBOOL, offsetof(struct libxl_disk, colo)}};
+	struct libxl_disk *disk = element;
+	int status = libxljson_read(node, fields, ARRAY_SIZE(fields), disk, err);
+
+	if (status < 0 || (status = read_vdev(disk, node, err)) < 0 ||
+		(status = check_image(disk, node, err)) < 0 ||
+		(status = choose_backend(r->c, disk, node, err)) < 0 ||
+		(status = check_writable(r->c, disk, node, err)) < 0) {
+		return status;
+	}
+	return disk->colo ? libxlconf_refuse(
+				    node, "colo_enable", err, "COLO is not supported by xendmd")
+			  : 0;
+}
+
+/* In a stub domain hda, sda and xvda are all /dev/xvda. */
+static int check_clash(
+	const struct libxlconf *c, const struct json_node *list, size_t at, struct err *err)
+{
+	const struct libxl_disk *disk = &c->disks[at];
+
+	for (size_t i = 0; i < at; i++) {
+		struct json_node node = json_element(list, at);
+		const struct libxl_disk *other = &c->disks[i];
+
+		if (disk->number == other->number ||
+			(c->stubdom && disk->has_index && other->has_index &&
+				disk->index == other->index)) {
+			return libxlconf_refuse(&node, "vdev", err,
+				"\"%.64s\" is the same device as disks[%zu] (\"%.64s\")%s",
+				disk->vdev, i, other->vdev,
+				disk->number == other->number ? "" : " in a stub domain");
+		}
+	}
+	return 0;
+}
+
+int libxlconf_read_disks(struct libxlconf_reader *r, const struct json_node *root, struct err *err)
+{
+	struct libxlconf *c = r->c;
+	struct json_node list;
+	int status = libxlconf_read_list(
+		r, root, "disks", sizeof(*c->disks), read_disk, &c->disks, &c->disks_len, err);
+
+	if (!libxldiff_ours(r->as_libxl, LIBXLDIFF_DISK_CLASH) || !c->disks_len) {
+		return status;
+	}
+	json_member(root, "disks", &list);
+	for (size_t i = 1; i < c->disks_len && status == 0; i++) {
+		status = check_clash(c, &list, i, err);
+	}
+	return status;
+}
