@@ -18,11 +18,18 @@
 struct loop;
 struct events;
 struct control;
+struct handoff;
 
 /* A call that is answered later. It outlives its client; completing it then does nothing. */
 struct control_call;
 /* PARAMETERS (may be NULL) is taken over. Each call is completed exactly once. */
 void control_complete(struct control_call *call, struct json_object *parameters);
+/* The first of several answers: the call was accepted. */
+void control_accept(struct control_call *call);
+/* For a call that was taken: its client went away before it was completed. FN may complete it. */
+void control_on_gone(struct control_call *call, void (*fn)(void *ctx), void *ctx);
+/* Ends the client without an answer to CALL, which is freed. */
+void control_drop(struct control_call *call);
 /* CODE maps to the interface's errors: -ENOENT NoSuchDomain, -EINVAL InvalidDefinition, -EALREADY
  * AlreadyRunning, -ESRCH NotRunning, -EPERM Denied, -ETIMEDOUT Timeout, -ENOBUFS LimitReached, all
  * others Failed; the text becomes "message". */
@@ -43,6 +50,8 @@ struct control_backend {
 		struct control_call *call, struct err *err);
 	int (*stop)(
 		void *ctx, const char *who, bool force, struct control_call *call, struct err *err);
+	/* HANDOFF is taken over when 0 is returned; its call is the one to complete. */
+	int (*handoff)(void *ctx, struct handoff *handoff, struct err *err);
 	int (*restart)(void *ctx, const char *who, struct control_call *call, struct err *err);
 	/* {"definitions":N,"errors":[{"path":…,"message":…}]} */
 	int (*reload)(void *ctx, struct json_object **ret, struct err *err);

@@ -28,9 +28,11 @@ static void client_destroy(void *arg)
 	struct client *client = arg;
 
 	if (client->call) {
+		control_fds_free(client->call->fds);
 		free(client->call->stream);
 		free(client->call);
 	}
+	control_fds_free(client->fds);
 	varlink_framer_fini(&client->in);
 	free(client->out);
 	free(client);
@@ -61,6 +63,9 @@ void client_drop(struct client *client)
 	control->clients_len--;
 	client->control = NULL;
 	loop_defer(control->loop, &client->deferred, client_destroy, client);
+	if (call && call->taken && call->on_gone) {
+		call->on_gone(call->gone_ctx); /* last: it may complete the call */
+	}
 }
 
 static size_t unread(const struct client *client)
@@ -239,7 +244,9 @@ static void client_too_large(struct client *client)
 static void client_read(struct client *client)
 {
 	char buf[LIMIT_CONTROL_READ_BYTES];
-	ssize_t n = control_receive(client->fd, buf, sizeof(buf));
+	/* Only root's calls take descriptors: others can't fill our table with theirs. */
+	ssize_t n = control_receive(
+		client->fd, buf, sizeof(buf), client->uid == 0 ? &client->fds : NULL);
 	int r;
 
 	if (n == -EAGAIN || n == -EINTR) {
@@ -288,8 +295,10 @@ static void begin_call(struct client *client, const char *text, size_t len)
 		client_drop(client);
 		return;
 	}
-	*call = (struct control_call){
-		.client = client, .oneway = request.oneway, .more = request.more};
+	*call = (struct control_call){.client = client,
+		.oneway = request.oneway,
+		.more = request.more,
+		.fds = TAKE_PTR(client->fds)};
 	client->call = call;
 	control_dispatch(call, &request);
 }

@@ -31,6 +31,7 @@ static void call_end(struct control_call *call, struct json_object *reply)
 		reply = NULL;
 	}
 	json_object_put(reply);
+	control_fds_free(call->fds);
 	free(call->stream);
 	free(call);
 	if (client && !client_dropped(client)) {
@@ -329,7 +330,7 @@ static const struct method {
 	{VARLINK_INTERFACE ".Verify", NULL, false},
 	{VARLINK_INTERFACE ".Audit", NULL, false},
 	{VARLINK_INTERFACE ".Metrics", NULL, false},
-	{VARLINK_INTERFACE ".Handoff", NULL, true},
+	{VARLINK_INTERFACE ".Handoff", method_handoff, true},
 	{VARLINK_INTERFACE ".ProxyVchan", NULL, true},
 };
 

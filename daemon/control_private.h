@@ -15,9 +15,18 @@
 
 #include "daemon/control.h"
 #include "daemon/loop.h"
+#include "lib/limits.h"
 #include "proto/varlink.h"
 
 struct client;
+
+/* Descriptors that came from a client and belong to no call yet. */
+struct control_fds {
+	int fds[LIMIT_CONTROL_FDS];
+	unsigned len;
+	bool lost; /* more came, or there was no room in our table */
+};
+
 TAILQ_HEAD(client_list, client);
 
 struct control {
@@ -49,6 +58,10 @@ struct control_call {
 	void (*send)(struct control_call *call);
 	void (*release)(struct control_call *call);
 	void *stream;
+	struct control_fds *fds; /* came with it; NULL: none */
+	/* Set by a backend that took the call. */
+	void (*on_gone)(void *ctx);
+	void *gone_ctx;
 };
 
 struct client {
@@ -62,7 +75,8 @@ struct client {
 	struct loop_timer stall;  /* replies stay unread */
 	struct loop_timer resume; /* work left over from this turn */
 	struct varlink_framer in;
-	char *out; /* out_start <= out_len */
+	struct control_fds *fds; /* for the next call that begins; NULL: none */
+	char *out;		 /* out_start <= out_len */
 	size_t out_start, out_len, out_capacity;
 	struct control_call *call; /* the one being answered; the next ones wait */
 	bool closing;		   /* after what is queued */
@@ -83,8 +97,11 @@ void client_queue(struct client *client, struct json_object *json);
 /* Goes on with CLIENT on a later turn. */
 void client_resume(struct client *client);
 
-/* control_receive.c: recvmsg(); bytes read, 0 at the end, -errno. Closes what descriptors come. */
-ssize_t control_receive(int fd, char *buf, size_t len);
+/* control_receive.c: recvmsg(); bytes read, 0 at the end, -errno. Descriptors that come are added
+ * to *FDS (made when needed); FDS NULL: closed. */
+ssize_t control_receive(int fd, char *buf, size_t len, struct control_fds **fds);
+/* Closes what is left in it. Returns NULL. */
+struct control_fds *control_fds_free(struct control_fds *fds);
 
 /* control_methods.c: answers, or arranges for an answer. Owns CALL's fate. */
 void control_dispatch(struct control_call *call, const struct varlink_call *request);
@@ -104,6 +121,9 @@ void call_complete_with(struct control_call *call, const char *name, struct json
 /* Handlers of Render and Check (control_render.c). */
 void method_render(struct control_call *call, struct json_object *parameters);
 void method_check(struct control_call *call, struct json_object *parameters);
+
+/* Handler of Handoff (control_handoff.c). */
+void method_handoff(struct control_call *call, struct json_object *parameters);
 
 /* Handlers of List with more, Events (control_stream.c), Logs (control_logs.c). */
 void stream_list(struct control_call *call, const char *who);

@@ -309,6 +309,7 @@ void domain_on_process_end(void *ctx, const struct exit_info *exit)
 	d->ended = true;
 	exit_info_text(exit, text);
 	domain_log(d, LOG_LVL_INFO, "device model (pid %d) ended: %s", d->r.process.pid, text);
+	domain_handoff_ended(d, exit);
 	if (d->state == DOMAIN_PROBING) {
 		tail = d->r.log ? dmlog_tail(d->r.log, 5) : NULL;
 		domain_set_reason(d, "the device model ended with %s before it was ready%s%s", text,
@@ -359,6 +360,7 @@ void domain_detach(struct domain *d)
 {
 	domain_fail_call(d, &d->start_call, -ECANCELED, "xendmd is stopping");
 	domain_fail_call(d, &d->stop_call, -ECANCELED, "xendmd is stopping");
+	domain_handoff_detach(d);
 	store_cancel(d->s->store, d->xs_request);
 	domain_watch_name(d, false);
 	domain_watch_image(d, false);

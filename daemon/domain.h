@@ -24,6 +24,7 @@ struct dmlog_set;
 struct domain;
 struct events;
 struct exits;
+struct handoff;
 struct loop;
 struct paths;
 struct record;
@@ -86,6 +87,9 @@ void domain_on_definitions(struct domain *d);
 /* Looks again in any case, unless there is a device model. */
 void domain_look_again(struct domain *d);
 
+/* HANDOFF is taken over when 0 is returned. -EALREADY: there is a device model, or one is being
+ * handed over. */
+int domain_handoff(struct domain *d, struct handoff *handoff, struct err *err);
 /* CALL is taken over when 0 is returned and completed when the device model runs or has ended. */
 int domain_start(
 	struct domain *d, struct definition *def, struct control_call *call, struct err *err);

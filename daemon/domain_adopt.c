@@ -20,6 +20,7 @@ static void start_over(struct domain *d)
 	domain_log(d, LOG_LVL_NOTICE, "an earlier start was cut off before anything ran");
 	d->r.started_ms = 0;
 	d->r.process = (struct proc_id){0};
+	d->r.helper_pid = 0; /* a helper that is still there asks again */
 	d->r.state = DM_WAITING;
 	domain_post(d, DOMAIN_EV_LOOK);
 }
@@ -81,8 +82,10 @@ static void adopt_living(struct domain *d)
 	 */
 	d->begin_ms = loop_monotonic_ms();
 	take_connections(d);
+	domain_handoff_adopt(d);
 	domain_log(d, LOG_LVL_NOTICE, "device model (pid %d) taken up again", d->r.process.pid);
 	domain_post(d, event_of_living(d));
+	domain_handoff_advance(d);
 }
 
 static void adopt_dead(struct domain *d)
@@ -109,7 +112,8 @@ void domain_adopt(struct domain *d, struct record *record)
 	*record = (struct record){0};
 	d->recorded = true;
 	d->name_final = !d->r.name || domain_name_is_final(d->r.name);
-	domain_watch_name(d, !d->name_final);
+	d->by_libxl = domain_handoff_is_source(d);
+	domain_watch_name(d, !d->name_final || d->by_libxl);
 	d->rung = 0;
 	if (d->r.state == DM_EXITED && !d->r.asked && !d->r.by_toolstack) {
 		d->policy = on_exit_name(d->r.on_exit); /* it was applied */

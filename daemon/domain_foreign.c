@@ -45,9 +45,9 @@ static bool option_is(const struct strv *argv, const char *option, uint32_t domi
 
 /* The one place that tells ours from theirs: dm-handoff and dm-launch have the command line of the
  * device model that they stand for. */
-static bool is_our_helper(pid_t pid)
+bool domain_is_our_helper(pid_t pid)
 {
-	static const char *const helpers[] = {"dm-handoff", "dm-launch"};
+	static const char *const helpers[] = {HANDOFF_PROGRAM, "dm-launch"};
 	char exe[PATH_MAX];
 	const char *name;
 
@@ -107,7 +107,7 @@ static enum sight see_process(struct domain *d)
 		!option_is(&argv, "-xen-domid", d->dom.domid)) {
 		return SIGHT_UNPROVEN;
 	}
-	if (is_our_helper(d->named_pid)) {
+	if (domain_is_our_helper(d->named_pid)) {
 		return SIGHT_NONE;
 	}
 	if (is_known(d, &id)) {
@@ -350,6 +350,17 @@ bool domain_find_foreign(struct domain *d)
 	return true;
 }
 
+bool domain_find_living_foreign(struct domain *d)
+{
+	enum sight process = see_process(d);
+
+	if (process == SIGHT_NEW || process == SIGHT_KNOWN) {
+		become_foreign(d);
+		return true;
+	}
+	return false;
+}
+
 void domain_refind_foreign(struct domain *d)
 {
 	bool same_pid = !d->named_pid || d->named_pid == d->r.process.pid;
@@ -430,6 +441,10 @@ void domain_watch_image(struct domain *d, bool on)
 
 void domain_on_image(struct domain *d)
 {
+	if (d->handoff) {
+		domain_handoff_advance(d);
+		return;
+	}
 	d->retries = 0;
 	domain_post(d, DOMAIN_EV_LOOK);
 }

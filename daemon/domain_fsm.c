@@ -29,6 +29,8 @@ struct edge {
 	ON(FOUND_START, QUEUED, A(QUEUE)), ON(FOUND_WAIT, WAITING, 0),                             \
 		ON(FOUND_NOTHING, UNMANAGED, 0), ON(FOUND_FOREIGN, FOREIGN, 0),                    \
 		ON(FOUND_ENDED, ENDING, A(CLASSIFY)), ON(FOUND_BAD, FAILED, 0)
+/* Looked at afresh, because its definition counts, before it is started like any other. */
+#define HANDOFF ON(HANDOFF, LOOKING, A(ABORT) | A(LOOK))
 /* The domain goes and no process of ours lives. */
 #define LEAVE(acts)                                                                                \
 	ON(DYING, CLEANING_GONE, (acts) | A(CLEAN)), ON(GONE, CLEANING_GONE, (acts) | A(CLEAN))
@@ -41,6 +43,8 @@ static const struct edge table[_DOMAIN_STATE_MAX][_DOMAIN_EVENT_MAX] = {
 	[DOMAIN_LOOKING] = {
 		ON(LOOK, LOOKING, A(ABORT) | A(LOOK)),
 		FOUND,
+		ON(FOUND_HANDOFF, QUEUED, A(QUEUE)),
+		HANDOFF,
 		ON(ADOPT_RUNNING, RUNNING, 0),
 		ON(ADOPT_STARTING, PROBING, A(PROBE)),
 		ON(ADOPT_STOPPING, STOPPING_EXITED, A(STOP)),
@@ -55,6 +59,7 @@ static const struct edge table[_DOMAIN_STATE_MAX][_DOMAIN_EVENT_MAX] = {
 	[DOMAIN_UNMANAGED] = {
 		ON(LOOK, UNMANAGED, A(LOOK)),
 		FOUND,
+		HANDOFF,
 		ON(START, QUEUED, A(QUEUE)),
 		ON(DYING, UNMANAGED, 0),
 		ON(GONE, CLEANING_GONE, A(CLEAN)),
@@ -62,6 +67,7 @@ static const struct edge table[_DOMAIN_STATE_MAX][_DOMAIN_EVENT_MAX] = {
 	[DOMAIN_WAITING] = {
 		ON(LOOK, WAITING, A(LOOK)),
 		FOUND,
+		HANDOFF,
 		ON(START, QUEUED, A(QUEUE)),
 		LEAVE(0),
 	},
@@ -114,6 +120,7 @@ static const struct edge table[_DOMAIN_STATE_MAX][_DOMAIN_EVENT_MAX] = {
 	[DOMAIN_ENDED] = {
 		ON(LOOK, ENDED, A(LOOK)),
 		ON(FOUND_FOREIGN, FOREIGN, 0), /* a soft reset */
+		HANDOFF, /* a soft reset */
 		ON(DEADLINE, CLEANING_EXITED, A(CLEAN)),
 		LEAVE(0),
 	},
@@ -157,12 +164,14 @@ static const struct edge table[_DOMAIN_STATE_MAX][_DOMAIN_EVENT_MAX] = {
 	[DOMAIN_FAILED] = {
 		ON(LOOK, FAILED, A(LOOK)),
 		FOUND,
+		HANDOFF,
 		ON(START, QUEUED, A(QUEUE)),
 		LEAVE(0),
 	},
 	[DOMAIN_EXITED] = {
 		ON(LOOK, EXITED, A(LOOK)),
 		ON(FOUND_FOREIGN, FOREIGN, 0), /* its toolstack made another one */
+		HANDOFF,
 		ON(START, QUEUED, A(QUEUE)),
 		LEAVE(0),
 	},
@@ -222,6 +231,7 @@ static const char *const event_names[_DOMAIN_EVENT_MAX] = {
 	[DOMAIN_EV_FOUND_NOTHING] = "found-nothing",
 	[DOMAIN_EV_FOUND_FOREIGN] = "found-foreign",
 	[DOMAIN_EV_FOUND_ENDED] = "found-ended",
+	[DOMAIN_EV_FOUND_HANDOFF] = "found-handoff",
 	[DOMAIN_EV_FOUND_BAD] = "found-bad",
 	[DOMAIN_EV_ADOPT_RUNNING] = "adopt-running",
 	[DOMAIN_EV_ADOPT_STARTING] = "adopt-starting",
@@ -231,6 +241,7 @@ static const char *const event_names[_DOMAIN_EVENT_MAX] = {
 	[DOMAIN_EV_ADOPT_EXITED] = "adopt-exited",
 	[DOMAIN_EV_ADOPT_FAILED] = "adopt-failed",
 	[DOMAIN_EV_START] = "start",
+	[DOMAIN_EV_HANDOFF] = "handoff",
 	[DOMAIN_EV_SLOT] = "slot",
 	[DOMAIN_EV_PREPARED] = "prepared",
 	[DOMAIN_EV_EXECUTED] = "executed",

@@ -43,6 +43,7 @@ enum domain_event {
 	DOMAIN_EV_FOUND_NOTHING,  /* no definition, no device model */
 	DOMAIN_EV_FOUND_FOREIGN,  /* somebody else's device model, proven */
 	DOMAIN_EV_FOUND_ENDED,	  /* somebody else's device model, which has ended by now */
+	DOMAIN_EV_FOUND_HANDOFF,  /* a device model was handed over for it */
 	DOMAIN_EV_FOUND_BAD,	  /* its definitions contradict each other or can't be started */
 	DOMAIN_EV_ADOPT_RUNNING,  /* a record; the process is proven ours and was ready */
 	DOMAIN_EV_ADOPT_STARTING, /* a record; proven ours, not ready yet */
@@ -52,6 +53,7 @@ enum domain_event {
 	DOMAIN_EV_ADOPT_EXITED,	  /* a record of a device model that had ended */
 	DOMAIN_EV_ADOPT_FAILED,	  /* a record of a start that had failed */
 	DOMAIN_EV_START,	  /* somebody asks for a device model */
+	DOMAIN_EV_HANDOFF,	  /* a toolstack hands a device model over */
 	DOMAIN_EV_SLOT,		  /* a start slot is free */
 	DOMAIN_EV_PREPARED,
 	DOMAIN_EV_EXECUTED,

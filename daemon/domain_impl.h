@@ -8,6 +8,7 @@
 #include "daemon/control.h"
 #include "daemon/dmlog.h"
 #include "daemon/domain.h"
+#include "daemon/handoff.h"
 #include "daemon/helperproc.h"
 #include "daemon/launcher.h"
 #include "daemon/loop.h"
@@ -91,6 +92,7 @@ struct domain {
 
 	struct helperproc *destroyer; /* on_exit destroy under way */
 	struct control_call *start_call, *stop_call;
+	struct handoff *handoff; /* its toolstack waits, or an earlier daemon let it wait */
 };
 
 #define DOMAIN_FOR_LOG(d)                                                                          \
@@ -144,6 +146,9 @@ void domain_take_image(struct domain *d, const char *pid, const char *stub);
 bool domain_find_foreign(struct domain *d);
 /* At a look in a state that has or had a foreign one: is there another? */
 void domain_refind_foreign(struct domain *d);
+/* At a look for a handoff, which starts nothing beside one that lives. False: none does. */
+bool domain_find_living_foreign(struct domain *d);
+bool domain_is_our_helper(pid_t pid);
 /* Looks again, a limited number of times with growing pauses. */
 void domain_await_foreign(struct domain *d);
 bool domain_stub_was_destroyed(const struct domain *d);
@@ -158,6 +163,7 @@ void domain_note_cgroup(struct domain *d);
 void domain_probe(struct domain *d);
 void domain_ready(struct domain *d);
 int domain_connect_monitor(struct domain *d);
+void domain_write_state(struct domain *d);
 
 /* domain_end.c */
 void domain_stop_ladder(struct domain *d);
@@ -167,6 +173,21 @@ int64_t domain_rung_ms(const struct domain *d);
 void domain_death_reason(struct domain *d);
 void domain_classify(struct domain *d);
 void domain_policy(struct domain *d);
+/* domain_handoff.c; all but the first two do nothing without a handoff */
+void domain_decide_handoff(struct domain *d);
+bool domain_handoff_is_source(const struct domain *d);
+/* What is to be said of it. */
+void domain_handoff_prepare(struct domain *d);
+void domain_handoff_advance(struct domain *d);
+void domain_handoff_ended(struct domain *d, const struct exit_info *exit);
+void domain_handoff_fail(struct domain *d, int code, const char *what);
+void domain_handoff_detach(struct domain *d);
+void domain_handoff_adopt(struct domain *d);
+/* xenstore's state must wait for libxl. */
+bool domain_handoff_holds_state(const struct domain *d);
+/* Of a handoff that is there. */
+char *domain_handoff_log(const struct domain *d); /* caller frees; NULL: none */
+int domain_handoff_first_fd(const struct domain *d);
 /* domain_clean.c */
 /* Writes the exit record if one is due. */
 void domain_note_exit(struct domain *d);

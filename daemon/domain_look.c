@@ -125,6 +125,12 @@ static void decide(struct domain *d)
 {
 	d->looked = true;
 	forget_definition(d);
+	if (d->handoff) {
+		if (!domain_find_living_foreign(d)) {
+			domain_decide_handoff(d);
+		}
+		return;
+	}
 	if (domain_find_foreign(d)) {
 		return;
 	}
@@ -184,7 +190,8 @@ static bool take_name(struct domain *d, const char *name)
 	if (name && *name && strlen(name) <= LIMIT_NAME_BYTES) {
 		set_name(d, name);
 		d->name_final = domain_name_is_final(name);
-		domain_watch_name(d, !d->name_final);
+		/* libxl's domains may be renamed. */
+		domain_watch_name(d, !d->name_final || d->by_libxl);
 		return true;
 	}
 	return d->name_final;

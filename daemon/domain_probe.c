@@ -199,7 +199,7 @@ void domain_probe(struct domain *d)
 	domain_xs(d, batch, d->s->config->xenstore_timeout_ms, on_state_read);
 }
 
-static void write_state(struct domain *d)
+void domain_write_state(struct domain *d)
 {
 	struct xs_batch *batch = xs_batch_new(XS_BATCH_TRANSACTION);
 	char path[XENLAYOUT_PATH_MAX];
@@ -230,9 +230,10 @@ void domain_ready(struct domain *d)
 	if (!d->name_final) {
 		domain_on_name(d);
 	}
-	if (!d->state_seen) {
-		write_state(d);
+	if (!d->state_seen && !domain_handoff_holds_state(d)) {
+		domain_write_state(d);
 	}
+	domain_handoff_advance(d);
 	domain_log(d, LOG_LVL_NOTICE, "device model runs (pid %d), ready after %lld ms",
 		d->r.process.pid, (long long)d->r.start_ms);
 }

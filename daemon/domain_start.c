@@ -12,16 +12,19 @@
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 #include "lib/cleanup.h"
 #include "lib/fsutil.h"
 #include "lib/mask.h"
+#include "proto/launchspec.h"
 
 #define MONITOR_FD 3
 #define SCOPE_DEADLINE_MS 20000 /* a busy systemd, or one that is being reloaded */
 #define DIRECTORY_RETRY_MS 500
 /* libxl 4.17 sets it for every device model (XSA-180: bounds what QEMU writes to a console log). */
+#define DEFAULT_PATH "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 #define CONSOLE_LIMIT "XEN_QEMU_CONSOLE_LIMIT=1048576"
 
 static int make_plan(struct domain *d, struct plan *ret, struct err *err)
@@ -48,6 +51,10 @@ static int make_plan(struct domain *d, struct plan *ret, struct err *err)
 	memcpy(context.uuid, d->uuid, sizeof(context.uuid));
 	domain_run_dir(d, NULL, run_dir, sizeof(run_dir));
 	domain_run_dir(d, "own-qmp", qmp, sizeof(qmp));
+	if (d->handoff) {
+		return plan_handed_over(d->def, &context, &places, &d->handoff->request.argv,
+			&d->handoff->request.env, ret, err);
+	}
 	return plan_build(d->def, &context, &places, ret, err);
 }
 
@@ -71,6 +78,11 @@ static int make_run_dir(struct domain *d, struct err *err)
 	return r;
 }
 
+static int monitor_fd(const struct domain *d)
+{
+	return d->handoff ? domain_handoff_first_fd(d) : MONITOR_FD;
+}
+
 static void note_command_line(struct domain *d, struct plan *plan)
 {
 	strv_fini(&d->r.argv);
@@ -79,9 +91,19 @@ static void note_command_line(struct domain *d, struct plan *plan)
 	free(d->r.binary);
 	d->r.binary = TAKE_PTR(plan->binary);
 	strv_add(&d->r.argv, "-chardev");
-	strv_addf(&d->r.argv, "socket,id=" MONITOR_CHARDEV ",fd=%d,server=on,wait=off", MONITOR_FD);
+	strv_addf(&d->r.argv, "socket,id=" MONITOR_CHARDEV ",fd=%d,server=on,wait=off",
+		monitor_fd(d));
 	strv_add(&d->r.argv, "-mon");
 	strv_add(&d->r.argv, "chardev=" MONITOR_CHARDEV ",mode=control");
+}
+
+/* libxl has opened its own. */
+static int name_log(struct domain *d, struct err *err)
+{
+	free(d->r.log);
+	d->r.log = d->handoff ? domain_handoff_log(d)
+			      : dmlog_path(d->s->paths->log_dir, d->r.name ? d->r.name : d->uuid);
+	return d->r.log || d->handoff ? 0 : err_set(err, -ENOMEM, "out of memory");
 }
 
 static int prepare_files(struct domain *d, struct err *err)
@@ -90,10 +112,9 @@ static int prepare_files(struct domain *d, struct err *err)
 	char path[PATH_MAX];
 	int r;
 
-	free(d->r.log);
-	d->r.log = dmlog_path(d->s->paths->log_dir, d->r.name ? d->r.name : d->uuid);
-	if (!d->r.log) {
-		return err_set(err, -ENOMEM, "out of memory");
+	r = name_log(d, err);
+	if (r < 0) {
+		return r;
 	}
 	r = make_plan(d, &plan, err);
 	if (r < 0) {
@@ -109,11 +130,12 @@ static int prepare_files(struct domain *d, struct err *err)
 	}
 	domain_run_dir(d, "monitor", path, sizeof(path));
 	r = monitor_listen(path, &d->listen_fd, err);
-	return r < 0 ? r : dmlog_open(d->r.log, &d->log_fd, err);
+	return r < 0 || d->handoff ? r : dmlog_open(d->r.log, &d->log_fd, err);
 }
 
 /* What libxl writes before it spawns (reference/libxl.md 3.3), in one transaction. The old node
- * goes first: its "state" may be an earlier domain's of that number. */
+ * goes first: its "state" may be an earlier domain's of that number. Where libxl has made the node
+ * itself, the memory map of a restored guest is in it. */
 static struct xs_batch *before_start(struct domain *d)
 {
 	struct xs_batch *batch = xs_batch_new(XS_BATCH_TRANSACTION);
@@ -124,8 +146,9 @@ static struct xs_batch *before_start(struct domain *d)
 	}
 	xenlayout_domain(d->dom.domid, NULL, path);
 	xs_batch_require_exists(batch, path);
-	xenlayout_dm(d->dom.domid, NULL, path);
+	xenlayout_dm(d->dom.domid, d->handoff ? "state" : NULL, path);
 	xs_batch_rm(batch, path);
+	xenlayout_dm(d->dom.domid, NULL, path);
 	xs_batch_mkdir(batch, path);
 	if (d->dom.hvm) {
 		xenlayout_domain(d->dom.domid, "hvmloader/bios", path);
@@ -184,6 +207,7 @@ void domain_prepare(struct domain *d)
 	d->r.released = false;
 	d->state_seen = d->qmp_ok = false;
 	snprintf(d->waits_for, sizeof(d->waits_for), "xenstore does not answer");
+	domain_handoff_prepare(d);
 	if (prepare_files(d, &err) < 0) {
 		domain_start_failed(d, &err);
 	} else {
@@ -332,9 +356,14 @@ static void on_launch_executed(void *ctx, const struct proc_id *id)
 	d->launcher = launcher_free(d->launcher);
 	d->is_helper = false;
 	domain_write_record(d);
-	write_pid(d);
-	dmlog_watch(&d->log, d->s->logs, d->r.log, (uint64_t)d->r.limits.log_max_mib << 20);
+	if (!d->handoff) {
+		write_pid(d); /* else libxl does, and we after it */
+	}
+	if (d->r.log) {
+		dmlog_watch(&d->log, d->s->logs, d->r.log, (uint64_t)d->r.limits.log_max_mib << 20);
+	}
 	domain_post(d, DOMAIN_EV_EXECUTED);
+	domain_handoff_advance(d);
 }
 
 static void on_launch_failed(void *ctx, const struct err *err)
@@ -355,8 +384,10 @@ static int build_env(const struct domain *d, struct strv *env, struct err *err)
 	_cleanup_(plan_fini) struct plan plan = {0};
 	int r;
 
-	strv_add(env, "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
-	strv_add(env, CONSOLE_LIMIT);
+	if (!d->handoff) {
+		strv_add(env, DEFAULT_PATH);
+		strv_add(env, CONSOLE_LIMIT);
+	}
 	r = make_plan((struct domain *)d, &plan, err);
 	if (r == 0) {
 		strv_setenv_all(env, &plan.env);
@@ -365,38 +396,78 @@ static int build_env(const struct domain *d, struct strv *env, struct err *err)
 	return r;
 }
 
-void domain_spawn(struct domain *d)
+static unsigned own_fds(const struct domain *d, int null_fd, struct launch_fd *ret)
 {
-	_cleanup_close_ int null_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
-	_cleanup_(strv_fini) struct strv env = {0};
-	char helper[PATH_MAX];
 	const struct launch_fd fds[] = {
 		{null_fd, 0, "/dev/null"},
 		{d->log_fd, 1, "log"},
 		{d->log_fd, 2, "log"},
 		{d->listen_fd, MONITOR_FD, "monitor (listening)"},
 	};
-	const struct launch_params params = {
+
+	memcpy(ret, fds, sizeof(fds));
+	return ARRAY_SIZE(fds);
+}
+
+/* Theirs under the numbers that the command line knows. */
+static unsigned handed_over_fds(const struct domain *d, struct launch_fd *ret)
+{
+	const struct handoff *h = d->handoff;
+	unsigned len = 0;
+
+	for (unsigned i = 0; i < h->fds_len; i++) {
+		ret[len++] = (struct launch_fd){h->fds[i], h->request.fds[i], "handed over"};
+	}
+	ret[len++] = (struct launch_fd){d->listen_fd, monitor_fd(d), "monitor (listening)"};
+	return len;
+}
+
+/* What libxl does to the process under dm_restrict (reference/libxl.md 3.3), which was the helper.
+ * Not RLIMIT_FSIZE, which was for a log that nobody trims and hits disks in files as well. */
+static void restrict_as_libxl(struct launch_params *params)
+{
+	static const struct launch_rlimit limits[] = {
+		{RLIMIT_CORE, 0}, {RLIMIT_MSGQUEUE, 0}, {RLIMIT_LOCKS, 0}, {RLIMIT_MEMLOCK, 0}};
+
+	params->own_mounts = params->own_ipc = params->ignore_xfsz = true;
+	params->rlimits = limits;
+	params->rlimits_len = ARRAY_SIZE(limits);
+}
+
+void domain_spawn(struct domain *d)
+{
+	_cleanup_close_ int null_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	_cleanup_(strv_fini) struct strv env = {0};
+	struct launch_fd fds[LAUNCHSPEC_FDS_MAX];
+	char helper[PATH_MAX];
+	struct launch_params params = {
 		.helper = helper,
 		.binary = d->r.binary,
 		.argv = &d->r.argv,
 		.env = &env,
 		.fds = fds,
-		.fds_len = ARRAY_SIZE(fds),
+		.fds_len = d->handoff ? handed_over_fds(d, fds) : own_fds(d, null_fd, fds),
+		.directory = d->handoff ? d->handoff->request.directory : NULL,
 	};
 	struct err err = {0};
 	int r = build_env(d, &env, &err);
 
+	if (d->handoff && handoff_has_option(&d->r.argv, "-xen-domid-restrict")) {
+		restrict_as_libxl(&params);
+	}
 	d->is_helper = true;
 	snprintf(helper, sizeof(helper), "%s/dm-launch", d->s->paths->helper_dir);
 	snprintf(d->waits_for, sizeof(d->waits_for), "dm-launch does not answer");
 	if (r == 0) {
-		log_launch(d, fds, ARRAY_SIZE(fds));
+		log_launch(d, fds, params.fds_len);
 		r = launcher_new(&d->launcher, &d->process, d->s->loop, &params, &launcher_ops,
 			domain_on_process_end, d, &err);
 	}
 	close_p(&d->log_fd);
 	close_p(&d->listen_fd);
+	if (d->handoff) {
+		handoff_close_fds(d->handoff);
+	}
 	if (r < 0) {
 		domain_start_failed(d, &err);
 	}

@@ -180,15 +180,21 @@ void domain_answer_calls(struct domain *d)
 	case DOMAIN_RUNNING:
 		complete_call(&d->start_call);
 		break;
+	case DOMAIN_FOREIGN:
+		domain_handoff_fail(d, -EALREADY, "it has a device model");
+		break;
 	case DOMAIN_FAILED:
+		domain_handoff_fail(d, -EIO, "the start failed");
 		domain_fail_call(d, &d->start_call, -EIO, "the start failed");
 		complete_call(&d->stop_call);
 		break;
 	case DOMAIN_EXITED:
+		domain_handoff_fail(d, -ECANCELED, "stopped");
 		domain_fail_call(d, &d->start_call, -ECANCELED, "stopped");
 		complete_call(&d->stop_call);
 		break;
 	case DOMAIN_LEAVING:
+		domain_handoff_fail(d, -ENOENT, "the domain went away");
 		domain_fail_call(d, &d->start_call, -ENOENT, "the domain went away");
 		complete_call(&d->stop_call);
 		break;

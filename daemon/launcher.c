@@ -216,7 +216,11 @@ static int make_spec(const struct launch_params *params, int *ret, struct err *e
 		.fds_len = params->fds_len,
 		.rlimits = rlimits,
 		.rlimits_len = params->rlimits_len,
-		.oom_score_adj = params->oom_score_adj};
+		.oom_score_adj = params->oom_score_adj,
+		.directory = (char *)params->directory,
+		.own_mounts = params->own_mounts,
+		.own_ipc = params->own_ipc,
+		.ignore_xfsz = params->ignore_xfsz};
 	_cleanup_free_ char *text = NULL;
 	size_t len;
 	int r;

@@ -39,6 +39,9 @@ struct launch_params {
 	const struct launch_rlimit *rlimits;
 	unsigned rlimits_len;
 	int oom_score_adj;
+	const char *directory;	  /* NULL: "/" */
+	bool own_mounts, own_ipc; /* new namespaces of that kind */
+	bool ignore_xfsz;	  /* SIGXFSZ */
 };
 
 /* Each at most once, in this order, from the loop; the launcher may be freed inside any of them. */

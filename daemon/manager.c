@@ -256,6 +256,7 @@ static void on_appeared(void *ctx, const struct toolstack_domain *dom)
 
 	if (d) {
 		begin_or_adopt(m, d, manager_claim_record(m, dom));
+		manager_give_handoff(m, d);
 	}
 }
 
@@ -594,6 +595,7 @@ int manager_new(struct manager **ret, const struct manager_params *params, struc
 	}
 	TAILQ_INIT(&m->all);
 	TAILQ_INIT(&m->queue);
+	TAILQ_INIT(&m->handoffs);
 	paths_init(&m->paths);
 	m->config = *params->config;
 	*params->config = (struct config){0};
@@ -635,6 +637,7 @@ struct manager *manager_free(struct manager *m)
 	}
 	m->on_change = NULL;
 	loop_timer_stop(&m->orphans);
+	manager_drop_handoffs(m);
 	free_domains(m);
 	manager_free_records(m);
 	if (m->control) {

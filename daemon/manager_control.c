@@ -294,6 +294,7 @@ const struct control_backend manager_backend = {
 	.log_path = backend_log_path,
 	.start = backend_start,
 	.stop = backend_stop,
+	.handoff = manager_handoff,
 	.restart = backend_restart,
 	.reload = backend_reload,
 	.config = backend_config,

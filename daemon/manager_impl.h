@@ -7,6 +7,7 @@
 
 #include "daemon/control.h"
 #include "daemon/domain.h"
+#include "daemon/handoff.h"
 #include "daemon/loop.h"
 #include "daemon/manager.h"
 #include "daemon/watcher.h"
@@ -43,7 +44,8 @@ struct manager {
 	struct manager_bucket buckets[MANAGER_BUCKETS];
 	struct manager_list all, queue;
 	LIST_HEAD(, manager_record) records;
-	struct loop_timer orphans; /* while there are records that nobody claimed */
+	TAILQ_HEAD(, handoff) handoffs; /* for domains that the watcher has not told of yet */
+	struct loop_timer orphans;	/* while there are records that nobody claimed */
 	unsigned count, starting;
 	void (*on_change)(void *ctx);
 	void (*on_reloading)(void *ctx, bool begins);
@@ -61,6 +63,12 @@ bool manager_record_is_orphan(struct manager *m, const struct record *record);
 struct manager_record *manager_claim_record(struct manager *m, const struct toolstack_domain *dom);
 void manager_record_free(struct manager_record *record);
 void manager_free_records(struct manager *m);
+
+/* manager_handoff.c */
+int manager_handoff(void *ctx, struct handoff *handoff, struct err *err);
+/* D has appeared: gives it what waits for it. */
+void manager_give_handoff(struct manager *m, struct domain *d);
+void manager_drop_handoffs(struct manager *m);
 
 /* manager_control.c */
 extern const struct control_backend manager_backend;

@@ -17,7 +17,7 @@
 
 #define KIB 1024
 
-enum text_form { TEXT_PROGRAM, TEXT_DIRS };
+enum text_form { TEXT_PROGRAM, TEXT_DIRS, TEXT_FALLBACK };
 
 static const struct text_key {
 	const char *key, *standard;
@@ -29,6 +29,8 @@ static const struct text_key {
 	{"libexec_dir", XEN_LIBEXEC_DIR, TEXT_DIRS, offsetof(struct config, libexec_dir)},
 	{"firmware_dir", XEN_FIRMWARE_DIR, TEXT_DIRS, offsetof(struct config, firmware_dir)},
 	{"script_dir", XEN_SCRIPT_DIR, TEXT_DIRS, offsetof(struct config, script_dir)},
+	{"handoff_fallback", CONFIG_FALLBACK_FAIL, TEXT_FALLBACK,
+		offsetof(struct config, handoff_fallback)},
 };
 
 #define NUMBER(name, standard, min, max)                                                           \
@@ -46,6 +48,7 @@ static const struct number_key {
 	NUMBER(name_timeout_s, 5, 1, 3600),
 	NUMBER(toolstack_stop_timeout_s, 60, 1, 3600),
 	NUMBER(starts_at_once, LIMIT_STARTS_AT_ONCE, 1, 1024),
+	NUMBER(handoff_timeout_s, 10, 1, 60),
 	NUMBER(control_clients, LIMIT_CONTROL_CLIENTS, 1, 4096),
 	NUMBER(control_message_kib, LIMIT_CONTROL_MESSAGE_BYTES / KIB, 16, 16384),
 	NUMBER(control_queue_kib, LIMIT_CONTROL_QUEUE_BYTES / KIB, 64, 65536),
@@ -104,6 +107,17 @@ static int check_dirs(const struct json_node *node, const char *dirs, struct err
 	}
 }
 
+static int check_fallback(const struct json_node *node, const char *word, struct err *err)
+{
+	if (strcmp(word, CONFIG_FALLBACK_FAIL) && strcmp(word, CONFIG_FALLBACK_RUN)) {
+		return json_fail(node, -EINVAL, err,
+			"must be \"" CONFIG_FALLBACK_FAIL "\" or \"" CONFIG_FALLBACK_RUN
+			"\", is \"%.64s\"",
+			word);
+	}
+	return 0;
+}
+
 static int parse_text(struct config *config, const struct text_key *key,
 	const struct json_node *node, struct err *err)
 {
@@ -114,6 +128,9 @@ static int parse_text(struct config *config, const struct text_key *key,
 
 	if (r == 0 && key->form == TEXT_DIRS) {
 		r = check_dirs(node, text, err);
+	}
+	if (r == 0 && key->form == TEXT_FALLBACK) {
+		r = check_fallback(node, text, err);
 	}
 	if (r < 0) {
 		return r;

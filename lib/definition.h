@@ -172,6 +172,12 @@ int plan_build(const struct definition *d, const struct plan_context *context,
 /* The same for a libxl configuration alone. AS_LIBXL: exactly what libxl 4.17 runs. */
 int plan_libxl(const struct libxlconf *c, bool as_libxl, const struct plan_context *context,
 	const struct plan_config *config, struct plan *ret, struct err *err);
+/* The same for a command line that was handed over: ARGV (its argv[0] gives way to the binary) and
+ * ENV, with what D (NULL: no definition) says of binary, extra_args and env. Its own argv, if it
+ * has one, is not used. */
+int plan_handed_over(const struct definition *d, const struct plan_context *context,
+	const struct plan_config *config, const struct strv *argv, const struct strv *env,
+	struct plan *ret, struct err *err);
 void plan_fini(struct plan *plan);
 
 /* Where a program is: NAME itself when it begins with a slash, else the first entry of that name

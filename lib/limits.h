@@ -21,6 +21,7 @@
 #define LIMIT_XS_DEADLINE_MS 5000	   /* an answer later than this counts as none */
 #define LIMIT_QMP_LINE_BYTES (1024 * 1024) /* one message from QEMU on our own monitor */
 #define LIMIT_CONTROL_CLIENTS 64
+#define LIMIT_CONTROL_FDS 253	   /* with one call; what the kernel passes at once (SCM_MAX_FD) */
 #define LIMIT_CONTROL_ROOT_SHARE 8 /* one place in so many is kept for root */
 #define LIMIT_CONTROL_MESSAGE_BYTES                                                                \
 	(2 * 1024 * 1024)			    /* a definition of LIMIT_JSON_BYTES, escaped */

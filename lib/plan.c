@@ -350,6 +350,43 @@ int plan_build(const struct definition *d, const struct plan_context *context,
 	return 0;
 }
 
+int plan_handed_over(const struct definition *d, const struct plan_context *context,
+	const struct plan_config *config, const struct strv *argv, const struct strv *env,
+	struct plan *ret, struct err *err)
+{
+	struct context_text text;
+	struct plan plan = {0};
+	int r = d ? definition_supported(d, err) : 0;
+
+	if (r < 0) {
+		return r;
+	}
+	fill_values(context, &text);
+	r = find_binary(d ? d->binary : NULL, config, &plan.binary, err);
+	if (r == 0) {
+		strv_add(&plan.argv, plan.binary);
+		for (size_t i = 1; i < argv->len; i++) {
+			strv_add(&plan.argv, argv->items[i]);
+		}
+		strv_add_all(&plan.env, env);
+	}
+	if (r == 0 && d) {
+		r = add_extras(d, &text.values, &plan, err);
+		if (r < 0) {
+			err_wrap(err, "%s", d->path);
+		}
+	}
+	if (r == 0) {
+		r = check_size(&plan, err);
+	}
+	if (r < 0) {
+		plan_fini(&plan);
+		return r;
+	}
+	*ret = plan;
+	return 0;
+}
+
 void plan_fini(struct plan *plan)
 {
 	free(plan->binary);

@@ -29,6 +29,7 @@ static void tokener_free_p(struct json_tokener **tok)
 void launchspec_fini(struct launchspec *spec)
 {
 	free(spec->binary);
+	free(spec->directory);
 	strv_fini(&spec->argv);
 	strv_fini(&spec->env);
 	free(spec->fds);
@@ -86,6 +87,10 @@ static int check(const struct launchspec *spec, struct err *err)
 	if (!spec->binary || spec->binary[0] != '/' ||
 		!utf8_valid(spec->binary, strlen(spec->binary))) {
 		return err_set(err, -EINVAL, "the program is no absolute path in UTF-8");
+	}
+	if (spec->directory && (spec->directory[0] != '/' ||
+				       !utf8_valid(spec->directory, strlen(spec->directory)))) {
+		return err_set(err, -EINVAL, "the directory is no absolute path in UTF-8");
 	}
 	if (!spec->argv.len) {
 		return err_set(err, -EINVAL, "the command line is empty");
@@ -186,6 +191,12 @@ int launchspec_encode(const struct launchspec *spec, char **ret, size_t *ret_len
 		add(json, "fds", fds_to_json(spec, &ok), &ok);
 		add(json, "rlimits", rlimits_to_json(spec, &ok), &ok);
 		add(json, "oom_score_adj", json_object_new_int(spec->oom_score_adj), &ok);
+		add(json, "own_mounts", json_object_new_boolean(spec->own_mounts), &ok);
+		add(json, "own_ipc", json_object_new_boolean(spec->own_ipc), &ok);
+		add(json, "ignore_xfsz", json_object_new_boolean(spec->ignore_xfsz), &ok);
+	}
+	if (ok && spec->directory) {
+		add(json, "directory", json_object_new_string(spec->directory), &ok);
 	}
 	text = ok ? json_object_to_json_string_length(json, JSON_C_TO_STRING_PLAIN, ret_len) : NULL;
 	*ret = text ? strdup(text) : NULL;
@@ -307,15 +318,21 @@ static int get_rlimits(struct json_object *value, struct launchspec *spec)
 	return 0;
 }
 
-static int get_binary(struct json_object *value, struct launchspec *spec)
+static int get_path(struct json_object *value, char **ret)
 {
 	const char *text = get_text(value);
 
-	if (!text || spec->binary) {
+	if (!text || *ret) {
 		return -EINVAL;
 	}
-	spec->binary = strdup(text);
-	return spec->binary ? 0 : -ENOMEM;
+	*ret = strdup(text);
+	return *ret ? 0 : -ENOMEM;
+}
+
+static int get_bool(struct json_object *value, bool *ret)
+{
+	*ret = json_object_get_boolean(value);
+	return json_object_is_type(value, json_type_boolean) ? 0 : -EINVAL;
 }
 
 static int get_key(struct launchspec *spec, const char *key, struct json_object *value)
@@ -326,7 +343,19 @@ static int get_key(struct launchspec *spec, const char *key, struct json_object 
 		return get_int(value, LAUNCHSPEC_VERSION, LAUNCHSPEC_VERSION, &n);
 	}
 	if (!strcmp(key, "binary")) {
-		return get_binary(value, spec);
+		return get_path(value, &spec->binary);
+	}
+	if (!strcmp(key, "directory")) {
+		return get_path(value, &spec->directory);
+	}
+	if (!strcmp(key, "own_mounts")) {
+		return get_bool(value, &spec->own_mounts);
+	}
+	if (!strcmp(key, "own_ipc")) {
+		return get_bool(value, &spec->own_ipc);
+	}
+	if (!strcmp(key, "ignore_xfsz")) {
+		return get_bool(value, &spec->ignore_xfsz);
 	}
 	if (!strcmp(key, "argv")) {
 		return get_strings(value, &spec->argv);

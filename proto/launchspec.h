@@ -9,6 +9,7 @@
  * Keys that the reader does not know are refused, because leaving out what was asked for (a limit,
  * later a confinement) would be worse than not starting. Strings are UTF-8, as definitions are.
  */
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -37,6 +38,9 @@ struct launchspec {
 	struct launchspec_rlimit *rlimits;
 	unsigned rlimits_len;
 	int oom_score_adj;
+	char *directory;	  /* absolute; NULL: "/" */
+	bool own_mounts, own_ipc; /* namespaces of its own */
+	bool ignore_xfsz;	  /* SIGXFSZ: a file that reaches RLIMIT_FSIZE is no end */
 };
 
 void launchspec_fini(struct launchspec *spec);

@@ -20,11 +20,16 @@ struct field {
 	const char *key;
 	enum field_type type;
 	size_t offset;
+	bool optional; /* records of earlier versions lack it: zero */
 };
 
 #define FIELD(key, type, member)                                                                   \
 	{                                                                                          \
-		key, FIELD_##type, offsetof(struct record, member)                                 \
+		key, FIELD_##type, offsetof(struct record, member), false                          \
+	}
+#define FIELD_LATER(key, type, member)                                                             \
+	{                                                                                          \
+		key, FIELD_##type, offsetof(struct record, member), true                           \
 	}
 static const struct field fields[] = {
 	FIELD("domid", U32, domid),
@@ -51,6 +56,7 @@ static const struct field fields[] = {
 	FIELD("exe_dev", U64, process.exe_dev),
 	FIELD("exe_ino", U64, process.exe_ino),
 	FIELD("argv_hash", U64, process.argv_hash),
+	FIELD_LATER("helper_pid", INT, helper_pid),
 };
 
 void record_fini(struct record *r)
@@ -161,7 +167,7 @@ static int decode_field(const struct field *f, struct json_object *json, void *a
 	struct json_object *value;
 
 	if (!json_object_object_get_ex(json, f->key, &value)) {
-		return -EBADMSG;
+		return f->optional ? 0 : -EBADMSG;
 	}
 	if (f->type == FIELD_STRING) {
 		if (value && !json_object_is_type(value, json_type_string)) {

@@ -37,6 +37,7 @@ struct record {
 	bool asked;	   /* a stop of ours is under way: its end is no death */
 	struct definition_limits limits;
 	struct proc_id process;
+	int helper_pid; /* dm-handoff, whose toolstack still waits; 0: none */
 	struct exit_info exit;
 	char *binary, *log; /* may be NULL */
 	char *cgroup;	    /* of its scope, may be NULL: what it left there is swept */

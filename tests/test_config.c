@@ -41,6 +41,9 @@ static const struct {
 		"x.json:1: term_timeout_s: must be a whole number, is a number with a fraction"},
 	{"{\"kill_timeout_s\": \"5\"}",
 		"x.json:1: kill_timeout_s: must be a whole number, is a string"},
+	{"{\"handoff_fallback\": \"maybe\"}",
+		"x.json:1: handoff_fallback: must be \"fail\" or \"run\", is \"maybe\""},
+	{"{\"handoff_timeout_s\": 61}", "x.json:1: handoff_timeout_s: must be from 1 to 60, is 61"},
 	{"{\"starts_at_once\": 4294967297}",
 		"x.json:1: starts_at_once: must be from 1 to 1024, is 4294967297"},
 	{"{\"control_clients\": null}",
@@ -73,7 +76,9 @@ static void assert_same(const struct config *a, const struct config *b)
 	assert_string_equal(a->libexec_dir, b->libexec_dir);
 	assert_string_equal(a->firmware_dir, b->firmware_dir);
 	assert_string_equal(a->script_dir, b->script_dir);
+	assert_string_equal(a->handoff_fallback, b->handoff_fallback);
 	x.default_binary = x.libexec_dir = x.firmware_dir = x.script_dir = NULL;
+	x.handoff_fallback = y.handoff_fallback = NULL;
 	y.default_binary = y.libexec_dir = y.firmware_dir = y.script_dir = NULL;
 	/* without the padding behind the last field */
 	assert_memory_equal(
@@ -105,13 +110,15 @@ static void test_defaults(void **state)
 static void test_values(void **state)
 {
 	const char *text = "{\"default_binary\": \"q\", \"libexec_dir\": \"/a:/b\", "
-			   "\"quit_timeout_s\": 3600, \"exits_kept\": 0, \"qmp_timeout_ms\": 100, "
+			   "\"handoff_fallback\": \"run\", \"quit_timeout_s\": 3600, "
+			   "\"exits_kept\": 0, \"qmp_timeout_ms\": 100, "
 			   "\"limits\": {\"memory_max_mib\": 5, \"pids_max\": 6}}";
 	struct config config;
 
 	assert_int_equal(config_parse(&config, "x", text, strlen(text), NULL), 0);
 	assert_string_equal(config.default_binary, "q");
 	assert_string_equal(config.libexec_dir, "/a:/b");
+	assert_string_equal(config.handoff_fallback, CONFIG_FALLBACK_RUN);
 	assert_int_equal(config.quit_timeout_s, 3600);
 	assert_int_equal(config.exits_kept, 0);
 	assert_int_equal(config.qmp_timeout_ms, 100);

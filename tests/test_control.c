@@ -52,7 +52,8 @@ static void test_answers(void **state)
 		{CALL("Verify"), "org.varlink.service.MethodNotImplemented"},
 		{CALL("Audit"), "org.varlink.service.MethodNotImplemented"},
 		{CALL("Metrics"), "org.varlink.service.MethodNotImplemented"},
-		{CALL("Handoff"), "org.varlink.service.MethodNotImplemented"},
+		{CALL("Handoff"), "org.varlink.service.ExpectedMore"},
+		{"{\"method\":\"" IFACE ".Handoff\",\"more\":true}", IFACE ".Failed"},
 		{CALL("ProxyVchan"), "org.varlink.service.MethodNotImplemented"},
 		{"{\"method\":\"" IFACE ".List\",\"upgrade\":true}",
 			"org.varlink.service.InvalidParameter"},
@@ -386,13 +387,14 @@ static void test_only_root_changes(void **state)
 	peer_close(&peer);
 }
 
-static void send_with_fds(struct peer *peer, const char *text, const int *fds, unsigned len)
+static void send_bytes_with_fds(
+	struct peer *peer, const char *text, size_t text_len, const int *fds, unsigned len)
 {
 	union {
 		struct cmsghdr align;
 		char bytes[CMSG_SPACE(200 * sizeof(int))];
 	} control = {0};
-	struct iovec iov = {.iov_base = (void *)text, .iov_len = strlen(text) + 1};
+	struct iovec iov = {.iov_base = (void *)text, .iov_len = text_len};
 	struct msghdr msg = {.msg_iov = &iov,
 		.msg_iovlen = 1,
 		.msg_control = &control,
@@ -404,6 +406,11 @@ static void send_with_fds(struct peer *peer, const char *text, const int *fds, u
 	c->cmsg_len = CMSG_LEN(len * sizeof(int));
 	memcpy(CMSG_DATA(c), fds, len * sizeof(int));
 	assert_int_equal(sendmsg(peer->fd, &msg, MSG_NOSIGNAL), (ssize_t)iov.iov_len);
+}
+
+static void send_with_fds(struct peer *peer, const char *text, const int *fds, unsigned len)
+{
+	send_bytes_with_fds(peer, text, strlen(text) + 1, fds, len);
 }
 
 static void test_descriptors_are_closed(void **state)
@@ -425,6 +432,99 @@ static void test_descriptors_are_closed(void **state)
 		expect_error(f, &peer, "");
 		assert_int_equal(open_fds(), before);
 	}
+	peer_close(&peer);
+}
+
+#define HANDOFF(fds)                                                                               \
+	"{\"method\":\"" IFACE ".Handoff\",\"more\":true,\"parameters\":{\"argv\":[\"q\","         \
+	"\"-xen-domid\",\"3\"],\"env\":[],\"directory\":\"/\",\"fds\":" fds "}}"
+
+/* Accepted with the descriptors that came; told when the client goes. */
+static void test_handoff(void **state)
+{
+	struct fixture *f = *state;
+	struct peer peer = peer_open(f), other = peer_open(f);
+	int fds[3] = {open("/dev/zero", O_RDONLY | O_CLOEXEC), 0, 1}, before;
+	struct json_object *reply;
+	char link[64], target[64] = "";
+
+	send_call(f, &peer, CALL("List"));
+	expect_error(f, &peer, "");
+	before = open_fds();
+	send_with_fds(&peer, HANDOFF("[5,0]"), fds, 3);
+	reply = receive(f, &peer);
+	assert_true(json_object_get_boolean(json_object_object_get(reply, "continues")));
+	json_object_put(reply);
+	assert_non_null(f->fake.handoff);
+	assert_int_equal(f->fake.handoff->helper, getpid());
+	assert_int_equal(f->fake.handoff->fds_len, 2);
+	assert_int_equal(f->fake.handoff->request.fds[0], 5);
+	assert_true(f->fake.handoff->parent_fd >= 0);
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", f->fake.handoff->fds[0]);
+	assert_true(readlink(link, target, sizeof(target) - 1) > 0);
+	assert_string_equal(target, "/dev/zero");
+	assert_int_equal(open_fds(), before + 3);
+
+	/* A second one is refused, and what came with it closed. */
+	send_with_fds(&other, HANDOFF("[5,0]"), fds, 3);
+	expect_error(f, &other, IFACE ".AlreadyRunning");
+	assert_int_equal(open_fds(), before + 3);
+	send_with_fds(&other, HANDOFF("[5,0,7]"), fds, 3);
+	expect_error(f, &other, IFACE ".Failed");
+	assert_int_equal(open_fds(), before + 3);
+
+	peer_close(&peer);
+	spin(f, 50);
+	assert_int_equal(f->fake.gone, 1);
+	assert_null(f->fake.handoff);
+	close(fds[0]);
+	peer_close(&other);
+}
+
+static uid_t not_root(int fd)
+{
+	return 1000;
+}
+
+static void test_handoff_of_others(void **state)
+{
+	struct fixture *f = *state;
+	unsigned before;
+	struct peer peer;
+	int fds[1];
+
+	f->control->peer_uid = not_root;
+	peer = peer_open(f);
+	fds[0] = peer.fd;
+	send_call(f, &peer, CALL("List"));
+	expect_error(f, &peer, "");
+	before = open_fds();
+	send_with_fds(&peer, HANDOFF("[]"), fds, 1);
+	expect_error(f, &peer, IFACE ".Denied");
+	assert_int_equal(open_fds(), before);
+	assert_null(f->fake.handoff);
+	peer_close(&peer);
+}
+
+/* More than one call may bring: none of them is taken for the announced ones. */
+static void test_too_many_descriptors(void **state)
+{
+	struct fixture *f = *state;
+	struct peer peer = peer_open(f);
+	unsigned before;
+	int fds[200];
+
+	send_call(f, &peer, CALL("List"));
+	expect_error(f, &peer, "");
+	before = open_fds();
+	for (unsigned k = 0; k < ARRAY_SIZE(fds); k++) {
+		fds[k] = peer.fd;
+	}
+	send_bytes_with_fds(&peer, " ", 1, fds, 200);
+	spin(f, 20);
+	send_with_fds(&peer, HANDOFF("[]"), fds, 200);
+	expect_error(f, &peer, IFACE ".LimitReached");
+	assert_int_equal(open_fds(), before);
 	peer_close(&peer);
 }
 
@@ -586,6 +686,9 @@ int main(void)
 		TEST(test_oneway),
 		TEST(test_only_root_changes),
 		TEST(test_descriptors_are_closed),
+		TEST(test_handoff),
+		TEST(test_handoff_of_others),
+		TEST(test_too_many_descriptors),
 		TEST(test_call_answered_later),
 		TEST(test_half_close),
 		TEST(test_fairness),

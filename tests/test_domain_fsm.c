@@ -154,6 +154,7 @@ static void test_no_second_start(void **state)
 			is_cleaning(from)) {
 			assert_false(domain_fsm_step(from, DOMAIN_EV_START, &step));
 			assert_false(domain_fsm_step(from, DOMAIN_EV_SLOT, &step));
+			assert_false(domain_fsm_step(from, DOMAIN_EV_HANDOFF, &step));
 		}
 	}
 }
@@ -170,6 +171,16 @@ static void test_stories(void **state)
 				DOMAIN_EV_EXECUTED, DOMAIN_EV_READY, DOMAIN_EV_DYING,
 				DOMAIN_EV_PROCESS_ENDED, DOMAIN_EV_CLEANED, DOMAIN_EV_GONE},
 			DOMAIN_GONE},
+		{"handed over, with a look in between",
+			{DOMAIN_EV_FOUND_NOTHING, DOMAIN_EV_HANDOFF, DOMAIN_EV_LOOK,
+				DOMAIN_EV_FOUND_HANDOFF, DOMAIN_EV_SLOT, DOMAIN_EV_PREPARED,
+				DOMAIN_EV_EXECUTED, DOMAIN_EV_READY, DOMAIN_EV_PROCESS_ENDED,
+				DOMAIN_EV_END_TOOLSTACK, DOMAIN_EV_HANDOFF},
+			DOMAIN_LOOKING},
+		{"handed over, refused",
+			{DOMAIN_EV_FOUND_WAIT, DOMAIN_EV_HANDOFF, DOMAIN_EV_FOUND_BAD,
+				DOMAIN_EV_HANDOFF},
+			DOMAIN_LOOKING},
 		{"death",
 			{DOMAIN_EV_FOUND_START, DOMAIN_EV_SLOT, DOMAIN_EV_PREPARED,
 				DOMAIN_EV_EXECUTED, DOMAIN_EV_READY, DOMAIN_EV_PROCESS_ENDED,

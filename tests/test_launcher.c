@@ -227,6 +227,31 @@ static void test_environment(void **state)
 	finish(&run);
 }
 
+/* What a handed-over command line asks for. */
+static void test_handed_over(void **state)
+{
+	struct run run;
+	const char *out;
+
+	setup(&run, "0");
+	run.params.directory = "/proc";
+	run.params.ignore_xfsz = true;
+	assert_int_equal(start(&run), 0);
+	assert_true(loop_until(run.loop, has_exited, &run));
+	out = output(&run);
+	assert_line(out, "cwd=/proc");
+	assert_line(out, "SigIgn:\t0000000001000000");
+	finish(&run);
+	setup(&run, "0");
+	run.params.directory = "/nowhere";
+	assert_int_equal(start(&run), 0);
+	assert_true(loop_until(run.loop, has_exited, &run));
+	assert_int_equal(run.executed, 0);
+	assert_int_equal(run.failed, 1);
+	assert_non_null(strstr(run.err.text, "change to \"/nowhere\""));
+	finish(&run);
+}
+
 /* Targets that are the numbers of other sources, in a circle, and gaps. */
 static void test_descriptors_collide(void **state)
 {
@@ -503,7 +528,10 @@ static void test_spec(void **state)
 		.fds_len = 2,
 		.rlimits = rlimits,
 		.rlimits_len = 2,
-		.oom_score_adj = -17};
+		.oom_score_adj = -17,
+		.directory = (char *)"/d",
+		.own_ipc = true,
+		.ignore_xfsz = true};
 	struct launchspec back = {0};
 	struct err err;
 	char *text;
@@ -525,6 +553,8 @@ static void test_spec(void **state)
 	assert_int_equal(back.rlimits[1].resource, RLIMIT_NOFILE);
 	assert_true(back.rlimits[1].value == 1024);
 	assert_int_equal(back.oom_score_adj, -17);
+	assert_string_equal(back.directory, "/d");
+	assert_true(back.own_ipc && back.ignore_xfsz && !back.own_mounts);
 	launchspec_fini(&back);
 	for (size_t cut = 0; cut < len; cut++) {
 		assert_true(launchspec_decode(text, cut, &back, &err) < 0);
@@ -577,6 +607,7 @@ int main(void)
 		cmocka_unit_test(test_spec),
 		cmocka_unit_test(test_bad_specs),
 		cmocka_unit_test(test_environment),
+		cmocka_unit_test(test_handed_over),
 		cmocka_unit_test(test_descriptors_collide),
 		cmocka_unit_test(test_identity),
 		cmocka_unit_test(test_exec_fails),

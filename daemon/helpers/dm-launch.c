@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -68,7 +69,7 @@ static void read_spec(int sock, int fd, struct launchspec *ret)
 
 /* What the daemon ignores or blocks is none of the device model's business: a QEMU that ignores
  * SIGPIPE or SIGXFSZ behaves differently from one that a toolstack started. */
-static void reset_signals(int sock)
+static void reset_signals(int sock, bool ignore_xfsz)
 {
 	/* The kernel's struct sigaction, larger than any: SIG_DFL, no flags, empty mask. Not libc's
 	 * call: that refuses the two signals of its own, which posix_spawn left ignored. */
@@ -77,6 +78,9 @@ static void reset_signals(int sock)
 
 	for (int signo = 1; signo < NSIG; signo++) {
 		syscall(SYS_rt_sigaction, signo, by_default, NULL, NSIG / 8); /* not SIGKILL */
+	}
+	if (ignore_xfsz) {
+		signal(SIGXFSZ, SIG_IGN);
 	}
 	sigemptyset(&none);
 	if (sigprocmask(SIG_SETMASK, &none, NULL) < 0) {
@@ -90,12 +94,23 @@ static void set_session(int sock)
 	if (setsid() < 0) {
 		die(sock, -errno, "new session");
 	}
-	if (chdir("/") < 0) {
-		die(sock, -errno, "change to /");
-	}
 	/* Not the daemon's own, stricter one: toolstacks run with 022, and libxl and xentop open
 	 * the sockets that QEMU makes. */
 	umask(022);
+}
+
+/* In this order: a relative name means what it meant to who handed the command line over. */
+static void enter(int sock, const struct launchspec *spec)
+{
+	const char *directory = spec->directory ? spec->directory : "/";
+	int flags = (spec->own_mounts ? CLONE_NEWNS : 0) | (spec->own_ipc ? CLONE_NEWIPC : 0);
+
+	if (chdir(directory) < 0) {
+		die(sock, -errno, "change to \"%s\"", directory);
+	}
+	if (flags && unshare(flags) < 0) {
+		die(sock, -errno, "new mount and ipc namespaces");
+	}
 }
 
 static void drop_groups(int sock)
@@ -239,7 +254,8 @@ int main(int argc, char *argv[])
 	fcntl(sock, F_SETFD, FD_CLOEXEC);
 	read_spec(sock, spec_fd, &spec);
 	set_session(sock);
-	reset_signals(sock);
+	enter(sock, &spec);
+	reset_signals(sock, spec.ignore_xfsz);
 	set_oom_score(sock, spec.oom_score_adj);
 	drop_groups(sock);
 	sock = place_fds(sock, &spec);

@@ -145,6 +145,28 @@ static int fake_stop(
 	return 0;
 }
 
+static void on_handoff_gone(void *ctx)
+{
+	struct fake_backend *fake = ctx;
+
+	fake->gone++;
+	control_complete(fake->handoff->call, NULL);
+	fake->handoff = handoff_free(fake->handoff);
+}
+
+static int fake_handoff(void *ctx, struct handoff *handoff, struct err *err)
+{
+	struct fake_backend *fake = ctx;
+
+	if (fake->handoff) {
+		return err_set(err, -EALREADY, "it has a device model");
+	}
+	fake->handoff = handoff;
+	control_on_gone(handoff->call, on_handoff_gone, fake);
+	control_accept(handoff->call);
+	return 0;
+}
+
 static int fake_restart(void *ctx, const char *who, struct control_call *call, struct err *err)
 {
 	return err_set(err, -EOPNOTSUPP, "this version can't restart a device model");
@@ -173,6 +195,7 @@ const struct control_backend fake_control_backend = {
 	.log_path = fake_log_path,
 	.start = fake_start,
 	.stop = fake_stop,
+	.handoff = fake_handoff,
 	.restart = fake_restart,
 	.reload = fake_reload,
 	.config = fake_config,

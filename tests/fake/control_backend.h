@@ -7,6 +7,7 @@
  * call that waits (start of domain 4) is completed by the test.
  */
 #include "daemon/control.h"
+#include "daemon/handoff.h"
 
 struct fake_backend {
 	struct config config;
@@ -14,6 +15,8 @@ struct fake_backend {
 	unsigned lists, starts, stops, reloads;
 	bool defer;		      /* start keeps its call */
 	struct control_call *waiting; /* kept by start */
+	struct handoff *handoff;      /* kept, accepted */
+	unsigned gone;		      /* so often its client went away */
 	unsigned padding;	      /* bytes that make the list large */
 };
 

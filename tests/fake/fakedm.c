@@ -15,6 +15,7 @@
  *   close-qmp garbage-qmp huge-qmp-line silent-qmp      on the monitor
  *   flood-stderr=BYTES       lines on stderr before anything else; say=TEXT one line
  *   ignore-quit ignore-term  leftovers  (a process of its own session stays behind)
+ *   show-self              fds, limits, namespaces, directory on stderr, a line each
  *   xenstored=PATH           socket of xenstored (else XENSTORED_PATH)
  */
 #include <errno.h>
@@ -26,6 +27,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
@@ -173,6 +175,48 @@ static void leave_a_process(void)
 		}
 		_exit(0);
 	}
+}
+
+static void show_link(const char *name)
+{
+	char path[64], target[256] = "";
+
+	snprintf(path, sizeof(path), "/proc/self/%s", name);
+	if (readlink(path, target, sizeof(target) - 1) < 0) {
+		target[0] = '\0';
+	}
+	fprintf(stderr, "%s %s\n", name, target);
+}
+
+static void show_limit(const char *name, int resource)
+{
+	struct rlimit limit;
+
+	getrlimit(resource, &limit);
+	fprintf(stderr, "%s %lld/%lld\n", name, (long long)limit.rlim_cur,
+		(long long)limit.rlim_max);
+}
+
+static void show_self(void)
+{
+	char name[32];
+
+	for (int fd = 0; fd < 64; fd++) {
+		snprintf(name, sizeof(name), "fd/%d", fd);
+		if (fcntl(fd, F_GETFD) >= 0) {
+			show_link(name);
+		}
+	}
+	show_link("cwd");
+	show_link("ns/mnt");
+	show_link("ns/ipc");
+	show_limit("core", RLIMIT_CORE);
+	show_limit("msgqueue", RLIMIT_MSGQUEUE);
+	show_limit("locks", RLIMIT_LOCKS);
+	show_limit("memlock", RLIMIT_MEMLOCK);
+	show_limit("fsize", RLIMIT_FSIZE);
+	fprintf(stderr, "xfsz %s\n", signal(SIGXFSZ, SIG_DFL) == SIG_IGN ? "ignored" : "default");
+	fprintf(stderr, "env %s\n", getenv("HANDED") ? getenv("HANDED") : "-");
 }
 
 static void write_state(void)
@@ -453,6 +497,9 @@ int main(int argc, char *argv[])
 	text = option("say");
 	if (text) {
 		fprintf(stderr, "%s\n", text);
+	}
+	if (option("show-self")) {
+		show_self();
 	}
 	flood_stderr(number("flood-stderr", 0));
 	if (option("leftovers")) {

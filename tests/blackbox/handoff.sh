@@ -1,0 +1,388 @@
+#!/bin/bash
+# SPDX-FileCopyrightText: The xendmd authors
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# dm-handoff as libxl runs it: a device model that is handed over runs like any other, its toolstack
+# sees what it would see of QEMU, and whoever goes away in between leaves nothing behind.
+. "$(dirname "$0")/lib.sh"
+HANDOFF=$W/libexec/dm-handoff
+conf()
+{
+	config "{\"default_binary\": \"$FAKEDM\", \"handoff_timeout_s\": 3, \"handoff_fallback\": \"${1:-fail}\",
+		\"toolstack_stop_timeout_s\": 3, \"limits\": {\"start_timeout_s\": 20}}"
+}
+conf
+world_start
+BEFORE=$(fds)
+
+# guest NAME: a domain as libxl leaves it before it starts a device model
+guest()
+{
+	create "$1" --as-libxl
+	xs write "/local/domain/0/device-model/$D/physmap" 'of a restored guest'
+}
+
+# hand SPEC [ARGUMENT…]: libxl's intermediate process for the domain D (its pid in MIDDLE): runs the
+# helper, notes its number in xenstore (LATE: after so long), waits for it. RUN: what runs the helper.
+RUN='' LATE=0
+hand()
+{
+	local spec=$1
+	shift
+	rm -f "$W/helper.$D" "$W/status.$D" "$W/log/$D.log"
+	(
+		cd "$W/etc" || exit
+		HANDED=yes $RUN "$HANDOFF" -xen-domid "$D" -name guest "$@" -fakedm "xenstored=$W/xs,show-self${spec:+,$spec}" \
+			</dev/null >>"$W/log/$D.log" 2>&1 7</dev/zero 12<"$W/etc/xendmd.json" &
+		echo $! >"$W/helper.$D"
+		sleep "$LATE"
+		xs write "/local/domain/$D/image/device-model-pid" "$(cat "$W/helper.$D")"
+		wait "$!"
+		echo $? >"$W/status.$D"
+	) 2>/dev/null &
+	MIDDLE=$!
+	wait_until 'the helper' test -s "$W/helper.$D"
+	HELPER=$(cat "$W/helper.$D")
+}
+# What libxl does when it sees the device model run.
+let_go() { kill -KILL "$MIDDLE"; wait "$MIDDLE" 2>/dev/null; }
+pid_node() { xs read "/local/domain/$D/image/device-model-pid"; }
+pid_is_qemus() { [[ $(pid_node) == "$(field "$D" pid)" ]]; }
+helper_gone() { ! lives "$HELPER"; }
+# ended STATUS [REGEX of what it said]
+ended()
+{
+	wait_until 'the helper ends' test -s "$W/status.$D"
+	[[ $(cat "$W/status.$D") == "$1" ]] || fail "the helper's status is $(cat "$W/status.$D"), not $1: $(tail -n 3 "$W/log/$D.log")"
+	[[ -z ${2:-} ]] || has "$W/log/$D.log" "dm-handoff: .*$2"
+	wait "$MIDDLE" 2>/dev/null
+}
+# xl destroy: the node, SIGHUP to the recorded process, the domain.
+libxl_destroy()
+{
+	local pid
+	pid=$(pid_node)
+	xs rm "/local/domain/0/device-model/$D"
+	[[ -z $pid ]] || kill -HUP "$pid" 2>/dev/null
+	sleep "${1:-0}"
+	destroy "$D"
+}
+
+step 'a life'
+guest life
+hand 'say=hello'
+wait_state "$D" running
+wait_until "QEMU's pid in place of the helper's" pid_is_qemus
+PID=$(field "$D" pid)
+lives "$HELPER" || fail 'the helper left before its parent'
+expect "$D" ".source == \"handoff\" and .kind == \"qemu\" and .log == \"$W/log/$D.log\" and .name == \"life\""
+[[ $(xs read "/local/domain/0/device-model/$D/physmap") == 'of a restored guest' ]] || fail "libxl's nodes are gone"
+must_fail 1 "$HANDOFF" -xen-domid "$D" </dev/null
+has "$W/err" "domain $D: its device model is being handed over already"
+let_go
+wait_until 'the helper leaves' helper_gone
+[[ ! -e $W/status.$D ]] || fail 'it left before its parent'
+pid_is_qemus || fail 'the pid in xenstore'
+must_fail 1 "$HANDOFF" -xen-domid "$D" </dev/null
+has "$W/err" "domain $D: its device model is running"
+step 'what it got'
+for line in 'hello' 'fd/0 /dev/null' "fd/1 $W/log/$D.log" "fd/2 $W/log/$D.log" 'fd/7 /dev/zero' \
+	"fd/12 $W/etc/xendmd.json" "cwd $W/etc" 'env yes' 'xfsz default'; do
+	has "$W/log/$D.log" "^$line\$"
+done
+tr '\0' ' ' <"/proc/$PID/cmdline" >"$W/cmdline"
+has "$W/cmdline" "^$FAKEDM -xen-domid $D -name guest -fakedm [^ ]* -chardev socket,id=xendmd-monitor,fd=[0-9]*,.* -mon chardev=xendmd-monitor,mode=control $"
+# bash may have descriptors of its own for the helper to inherit; ours is the one above all of them
+OURS=$(sed 's/.*xendmd-monitor,fd=\([0-9]*\).*/\1/' "$W/cmdline")
+[[ $(readlink "/proc/$PID/fd/$OURS") == socket:* && $OURS -ge 13 ]] || fail "the monitor's number: $OURS"
+must dmctl show --json "$D"
+jq -e '.on_exit == "pause" and .limits.pids_max == 256 and (.argv | index("-xen-domid"))' "$W/out" >/dev/null || fail "show: $(cat "$W/out")"
+[[ -z $(ls "$W/log" | grep -v "^$D.log") ]] || fail "a log of our own: $(ls "$W/log")"
+
+step 'rename'
+xs write "/local/domain/$D/name" renamed
+wait_until 'the new name' is renamed '.state == "running"'
+
+step 'the daemon dies and comes back'
+daemon_kill
+daemon_start
+wait_state "$D" running
+expect "$D" ".source == \"handoff\" and .pid == $PID"
+happened "$D" device-model-adopted || fail "not adopted: $(events)"
+
+step 'xl destroy: its end is no death'
+libxl_destroy 0.5
+wait_gone "$D"
+! happened "$D" device-model-exited || fail "events: $(events)"
+happened "$D" device-model-stopped || fail "events: $(events)"
+nothing_left
+
+step 'its pid comes late'
+guest late
+LATE=2 hand ''
+wait_state "$D" running
+wait_until "QEMU's pid" pid_is_qemus
+lives "$HELPER" || fail 'the helper has gone'
+let_go
+wait_until 'the helper leaves' helper_gone
+libxl_destroy
+wait_gone "$D"
+
+step 'a definition applies, also one with a command line of its own'
+put limits <<<"{\"match\": {\"name\": \"limited\"}, \"kind\": \"qemu\", \"on_exit\": \"crash\", \"limits\": {\"pids_max\": 77},
+	\"extra_args\": [\"-extra\", \"\$NAME\"], \"env\": {\"HANDED\": \"\$DOMID\"}}"
+def other other ''
+guest limited
+wait_state "$D" waiting
+hand ''
+wait_state "$D" running
+must dmctl show --json "$D"
+jq -e '.on_exit == "crash" and .limits.pids_max == 77 and .source == "handoff"' "$W/out" >/dev/null || fail "show: $(cat "$W/out")"
+jq -e '.argv | index("-extra") as $i | .[$i + 1] == "limited"' "$W/out" >/dev/null || fail "extra_args: $(jq -c .argv "$W/out")"
+has "$W/log/$D.log" "^env $D\$"
+wait_until "QEMU's pid" pid_is_qemus
+let_go
+wait_until 'the helper leaves' helper_gone
+kill -KILL "$(field "$D" pid)"
+reached "$D" exited 'SIGKILL while its domain lives'
+[[ $(hv list | awk -v d="$D" '$1 == d { print $6 }') == 1 ]] || fail "no crash: $(hv list)"
+[[ -z $(pid_node) ]] || fail 'xenstore names a dead device model'
+must_fail 1 dmctl start "$D"
+destroy "$D"
+wait_gone "$D"
+guest other
+hand ''
+wait_state "$D" running
+must dmctl show "$D"
+has "$W/out" 'is not used'
+let_go
+libxl_destroy
+wait_gone "$D"
+
+step 'dm_restrict'
+guest restricted
+RUN='unshare -m -i prlimit --fsize=262144' hand '' -xen-domid-restrict -S \
+	-chardev 'socket,id=libxl-cmd,fd=7,server=on,wait=off'
+wait_state "$D" running
+wait_until "QEMU's pid" pid_is_qemus
+[[ -z $(xs read "/local/domain/0/device-model/$D/state") ]] || fail 'state before libxl has let go'
+let_go
+wait_until 'state' eval '[[ $(xs read /local/domain/0/device-model/$D/state) == running ]]'
+for line in 'core 0/0' 'msgqueue 0/0' 'locks 0/0' 'memlock 0/0' 'fsize -1/-1' 'xfsz ignored'; do
+	has "$W/log/$D.log" "^$line\$"
+done
+for ns in mnt ipc; do
+	! grep -qF "ns/$ns $(readlink "/proc/$DPID/ns/$ns")" "$W/log/$D.log" || fail "the daemon's $ns namespace"
+done
+libxl_destroy
+wait_gone "$D"
+
+step 'it ends before it is ready, and before libxl has let go'
+guest early
+hand 'exit=3,after=200,never-ready'
+ended 3 'ended with exit code 3'
+reached "$D" failed 'exit code 3 before it was ready'
+hand 'signal=9,after=200,never-ready' # and once more for the same domain
+ended 137 'ended by SIGKILL'
+wait_state "$D" failed
+hand 'exit=0,after=1500'
+wait_state "$D" running
+ended 0 'ended with exit code 0'
+reached "$D" exited 'exit code 0 while its domain lives'
+destroy "$D"
+wait_gone "$D"
+
+step 'what libxl gives up'
+for how in 'kill -HUP $HELPER' 'kill -KILL $HELPER' 'libxl_destroy 1'; do
+	guest givenup
+	hand never-ready
+	wait_detail "$D" probing
+	wait_until 'it is named' pid_is_qemus
+	PID=$(field "$D" pid)
+	eval "$how"
+	wait_until 'the device model is stopped' eval '! lives $PID'
+	! happened "$D" device-model-exited || fail "events: $(events)"
+	if [[ $how == kill* ]]; then
+		reached "$D" exited 'gave the start up'
+		[[ -z $(pid_node) ]] || fail 'xenstore names a dead device model'
+		destroy "$D"
+	fi
+	wait_gone "$D"
+	wait "$MIDDLE" 2>/dev/null
+done
+
+step 'bad input'
+must_fail 1 "$HANDOFF" -xen-domid 30000 </dev/null
+has "$W/err" 'there is no domain 30000'
+for domid in 0 -1 x 40000 '' 00; do
+	must_fail 1 "$HANDOFF" -xen-domid "$domid" </dev/null
+	has "$W/err" "is no guest's number"
+done
+guest bad
+must_fail 1 "$HANDOFF" -xen-domid "$D" -xen-domid 4711 </dev/null
+has "$W/err" 'given twice'
+must_fail 1 "$HANDOFF" -name x -xen-domid </dev/null
+has "$W/err" 'no number behind it'
+must_fail 1 "$HANDOFF" -xen-domid "$D" --daemonize </dev/null
+has "$W/err" "can't be supervised"
+must_fail 1 "$HANDOFF" -xen-domid "$D" -name $'caf\xe9' </dev/null
+has "$W/err" 'argument 4 is not valid UTF-8'
+must_fail 1 "$HANDOFF" -xen-domid "$D" $(seq 3000) </dev/null
+has "$W/err" '3003 arguments; the limit is 2048'
+must_fail 1 "$HANDOFF" -xen-domid "$D" $(printf '%0100000d ' 1 2 3 4 5 6) </dev/null
+has "$W/err" 'arguments and environment have [0-9]* bytes; the limit is'
+MANY=''
+for (( fd = 20; fd < 300; fd++ )); do MANY+=" $fd</dev/null"; done
+must_fail 1 eval "\"$HANDOFF\" -xen-domid $D $MANY"
+has "$W/err" 'more than 252 open descriptors'
+must_fail 1 eval "\"$HANDOFF\" -xen-domid $D 4090</dev/null"
+has "$W/err" 'the highest number taken'
+put none <<<'{"match": {"name": "bad"}, "kind": "none"}'
+must_fail 1 "$HANDOFF" -xen-domid "$D" </dev/null
+has "$W/err" 'its kind is "none"'
+undef none
+put none <<<"{\"match\": {\"name\": \"bad\"}, \"kind\": \"qemu\", \"binary\": \"$W/missing\"}"
+must_fail 1 "$HANDOFF" -xen-domid "$D" </dev/null
+has "$W/err" 'missing'
+happened "$D" device-model-failed || fail "events: $(events)"
+undef none
+step 'a thousand arguments are none too many'
+hand '' $(seq 1000)
+wait_state "$D" running
+[[ $(tr '\0' '\n' <"/proc/$(field "$D" pid)/cmdline" | grep -c '^[0-9]*$') -ge 1000 ]] || fail 'arguments are missing'
+let_go
+wait_until 'the helper leaves' helper_gone
+step 'not root: neither by the file'\''s mode nor by the protocol'
+chmod 711 "$W" "$W/libexec"
+must_fail 1 setpriv --reuid 65534 --regid 65534 --clear-groups "$HANDOFF" -xen-domid "$D" </dev/null
+has "$W/err" 'Permission denied'
+chmod 666 "$W/run/control"
+must_fail 1 setpriv --reuid 65534 --regid 65534 --clear-groups "$HANDOFF" -xen-domid "$D" </dev/null
+has "$W/err" 'only root may do that'
+chmod 660 "$W/run/control"
+libxl_destroy
+wait_gone "$D"
+nothing_left
+
+step 'the question for the options is for QEMU itself'
+"$HANDOFF" -S -no-user-config -machine none,accel=xen -fakedm exit=5,say=asked >"$W/out" 2>&1
+[[ $? == 5 ]] || fail "status $?: $(cat "$W/out")"
+has "$W/out" '^asked$'
+config "{\"default_binary\": \"$HANDOFF\"}"
+must_fail 1 "$HANDOFF" -machine none
+has "$W/err" 'is dm-handoff itself'
+conf
+
+step 'the daemon comes back while a device model starts, or waits for libxl'
+for spec in 'slow-ready=3000' ''; do
+	guest back
+	hand "$spec"
+	wait_until 'it is named' pid_is_qemus
+	[[ -n $spec ]] || wait_state "$D" running
+	PID=$(field "$D" pid)
+	if [[ -n $spec ]]; then daemon_kill; else daemon_stop; fi
+	wait_until 'the helper knows' grep -q 'xendmd went away' "$W/log/$D.log"
+	daemon_start
+	wait_state "$D" running
+	expect "$D" ".pid == $PID and .source == \"handoff\""
+	lives "$HELPER" || fail 'the helper left'
+	mark
+	let_go
+	wait_until 'the helper leaves' helper_gone
+	pid_is_qemus || fail 'the pid in xenstore'
+	libxl_destroy
+	wait_gone "$D"
+done
+step 'the daemon goes before anything runs: the next one starts it'
+guest again
+mv "$W/libexec/dm-launch" "$W/dm-launch"
+printf '#!/bin/sh\nexec sleep 100\n' >"$W/libexec/dm-launch"
+chmod +x "$W/libexec/dm-launch"
+hand ''
+wait_detail "$D" spawned
+PID=$(dmctl show --json "$D" | jq .pid)
+daemon_kill
+kill "$PID" # which is no dm-launch that would leave by itself
+mv "$W/dm-launch" "$W/libexec/dm-launch"
+daemon_start
+wait_state "$D" running
+wait_until "QEMU's pid" pid_is_qemus
+let_go
+wait_until 'the helper leaves' helper_gone
+libxl_destroy
+wait_gone "$D"
+nothing_left
+
+step 'the daemon is slow: fail, or run without it'
+guest slow
+kill -STOP "$DPID"
+hand ''
+ended 1 'did not accept the device model within 3 s; the device model is not started'
+conf run
+hand 'say=without the daemon'
+wait_until 'QEMU itself' grep -q 'without the daemon' "$W/log/$D.log"
+has "$W/log/$D.log" 'dm-handoff: .*within 3 s; running'
+kill -CONT "$DPID"
+wait_state "$D" running
+expect "$D" ".kind == \"foreign\" and .pid == $HELPER"
+[[ $(processes "libexec/fakedm|libexec/dm-handoff" | wc -l) == 1 ]] || fail "processes: $(processes libexec)"
+kill -HUP "$HELPER"
+xs rm "/local/domain/0/device-model/$D"
+destroy "$D"
+wait_gone "$D"
+wait "$MIDDLE" 2>/dev/null
+
+step 'the daemon is away: fail, or run without it'
+guest away
+daemon_stop
+conf fail
+hand ''
+ended 1 "xendmd can't be reached: .*; the device model is not started"
+conf run
+hand 'say=all alone'
+wait_until 'QEMU itself' grep -q 'all alone' "$W/log/$D.log"
+has "$W/log/$D.log" "dm-handoff: xendmd can't be reached.*; running"
+daemon_start
+wait_state "$D" running
+expect "$D" ".kind == \"foreign\" and .pid == $HELPER"
+kill -HUP "$HELPER"
+wait "$MIDDLE" 2>/dev/null
+xs rm "/local/domain/0/device-model/$D"
+destroy "$D"
+wait_gone "$D"
+conf
+
+step 'soft reset: another one for the same domain'
+guest reset
+hand ''
+wait_state "$D" running
+wait_until "QEMU's pid" pid_is_qemus
+let_go
+wait_until 'the helper leaves' helper_gone
+PID=$(field "$D" pid)
+xs rm "/local/domain/0/device-model/$D"
+kill -HUP "$PID"
+wait_detail "$D" ended
+hand ''
+wait_until 'another one' is "$D" ".state == \"running\" and .pid != $PID"
+wait_until "QEMU's pid" pid_is_qemus
+let_go
+libxl_destroy
+wait_gone "$D"
+
+step 'several at once'
+NAMES=() MIDDLES=()
+for i in 1 2 3 4 5 6; do
+	guest many$i
+	NAMES+=("$D")
+	hand ''
+	MIDDLES+=("$MIDDLE")
+done
+for D in "${NAMES[@]}"; do
+	wait_state "$D" running
+	wait_until "QEMU's pid" pid_is_qemus
+done
+kill -KILL "${MIDDLES[@]}"
+hv destroy all
+nothing_left
+(( $(fds) <= BEFORE )) || fail "descriptors: $BEFORE before, $(fds) after: $(ls -l "/proc/$DPID/fd")"
+world_end
