@@ -1,0 +1,240 @@
+#!/bin/bash
+# SPDX-FileCopyrightText: The xendmd authors
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# lab: essential timeout=900
+#
+# The life that stock xl gives a guest whose device_model_override is dm-handoff: as without it, and
+# each of its device models is ours.
+. "$(dirname "$0")/lib.sh"
+
+HANDOFF=/usr/libexec/xendmd/dm-handoff
+BRIDGE=labbr
+
+xl_domid() { xl domid "$1" 2>/dev/null; }
+pid_in_xenstore() { xenstore-read "/local/domain/$DOMID/image/device-model-pid" 2>/dev/null; }
+helper_of() { pgrep -f -- "^$HANDOFF .*-xen-domid $1( |\$)"; }
+no_helper() { [[ -z $(helper_of "$1") ]]; }
+unlisted() { [[ -z $(dm_field "$1" state) ]]; }
+
+guest()
+{
+	cat <<-END
+		type = "hvm"
+		name = "$1"
+		memory = 48
+		vnc = 0
+		vcpus = 1
+		maxvcpus = 2
+		device_model_override = "$HANDOFF"
+	END
+}
+
+# served [NAME]: DOMID and PID are those of xl's guest; its device model is ours, and nothing but it is
+# left of its making.
+served()
+{
+	wait_until 60 xl_domid "${1:-ho}"
+	DOMID=$(xl_domid "${1:-ho}")
+	wait_state "$DOMID" running 60
+	PID=$(dm_field "$DOMID" pid)
+	expect source "$(dm_field "$DOMID" source)" handoff
+	expect kind "$(dm_field "$DOMID" kind)" qemu
+	expect name "$(dm_field "$DOMID" name)" "${1:-ho}"
+	expect log "$(dm_field "$DOMID" log)" "/var/log/xen/qemu-dm-${2:-${1:-ho}}.log"
+	expect "device-model-pid" "$(pid_in_xenstore)" "$PID"
+	expect "QEMU's pid" "$(qemu_pid "$DOMID")" "$PID"
+	expect program "$(readlink "/proc/$PID/exe")" "$(readlink -f $QEMU)"
+	grep -q "/xendmd-dm-$DOMID.scope\$" "/proc/$PID/cgroup" || fail "scope: $(cat "/proc/$PID/cgroup")"
+	wait_until 10 no_helper "$DOMID"
+	expect "state in xenstore" "$(xenstore-read "/local/domain/0/device-model/$DOMID/state")" running
+}
+
+# ended DOMID WHAT: by xl's own doing, which is no death.
+ended()
+{
+	wait_until 90 domain_gone "$1"
+	wait_until 30 unlisted "$1"
+	no_event "$1" device-model-exited
+	no_event "$1" device-model-failed
+	has_event "$1" device-model-stopped || fail "$2: events of $1: $(events "$1" | paste -sd' ')"
+	has_event "$1" domain-gone || fail "$2: events of $1: $(events "$1" | paste -sd' ')"
+}
+
+must()
+{
+	"$@" >xl.log 2>&1 || fail "$*: $(<xl.log)"
+}
+
+answers_qmp()
+{
+	[[ $(xl qemu-monitor-command "${1:-ho}" "info status") == *status:\ * ]] \
+		|| fail "xl qemu-monitor-command: $(xl qemu-monitor-command "${1:-ho}" "info status" 2>&1)"
+}
+
+a_life()
+{
+	must xl create guest.cfg
+	served
+	answers_qmp
+	expect "our own monitor" "$(ss -xl | grep -c "/run/xendmd/dm/$DOMID/monitor")" 1
+	must xl pause ho
+	must xl unpause ho
+	wait_until 90 firmware_ran "$DOMID"
+	must xl cd-insert ho hdc "$PWD/two.iso"
+	[[ $(xl qemu-monitor-command ho "info block") == *two.iso* ]] \
+		|| fail "cd-insert: $(xl qemu-monitor-command ho "info block")"
+	must xl cd-eject ho hdc
+	[[ $(xl qemu-monitor-command ho "info block") != *two.iso* ]] || fail "cd-eject"
+	must xl vcpu-set ho 2
+	expect "second cpu" "$(xenstore-read "/local/domain/$DOMID/cpu/1/availability")" online
+	[[ -e /sys/class/net/vif$DOMID.0-emu ]] || fail "no tap: $(ls /sys/class/net)"
+	must xl rename ho other
+	wait_until 10 eval '[[ $(dm_field "$DOMID" name) == other ]]'
+	answers_qmp other
+	must xl rename other ho
+	wait_until 10 eval '[[ $(dm_field "$DOMID" name) == ho ]]'
+}
+
+save_and_restore()
+{
+	local first=$DOMID
+
+	must xl save ho state
+	ended "$first" save
+	must xl restore state
+	rm state
+	served ho
+	answers_qmp
+	no_event "$DOMID" device-model-exited
+}
+
+# SeaBIOS resets the machine on these keys.
+reboot_guest()
+{
+	local first=$DOMID
+
+	qmp "/run/xen/qmp-libxl-$DOMID" '{"execute": "send-key", "arguments": {"keys": [
+		{"type": "qcode", "data": "ctrl"}, {"type": "qcode", "data": "alt"},
+		{"type": "qcode", "data": "delete"}]}}' >/dev/null
+	wait_until 120 eval '[[ $(xl_domid ho) && $(xl_domid ho) != '"$first"' ]]'
+	ended "$first" reboot
+	served
+}
+
+survives_the_daemon()
+{
+	systemctl restart xendmd || fail "restart"
+	served
+	has_event "$DOMID" device-model-adopted || fail "not adopted"
+	answers_qmp
+}
+
+destroyed()
+{
+	local first=$DOMID
+
+	must xl destroy ho
+	ended "$first" destroy
+}
+
+two_and_several()
+{
+	local i first
+
+	guest one >one.cfg
+	guest two >two.cfg
+	xl create one.cfg >one.log 2>&1 &
+	must xl create two.cfg
+	wait $! || fail "xl create one: $(<one.log)"
+	for i in one two; do
+		served $i
+	done
+	for i in one two; do
+		DOMID=$(xl_domid $i)
+		must xl destroy $i
+		ended "$DOMID" destroy
+	done
+	for i in 1 2 3; do
+		must xl create one.cfg
+		served one
+		first=$DOMID
+		must xl destroy one
+		ended "$first" "destroy $i"
+	done
+}
+
+# The device model hangs before it is ready, and the domain is destroyed meanwhile.
+destroyed_while_it_starts()
+{
+	cat >hang <<-'END'
+		#!/bin/sh
+		exec sleep 600
+	END
+	chmod +x hang
+	define hanging <<<"{\"match\": {\"name\": \"hanging\"}, \"kind\": \"qemu\", \"binary\": \"$PWD/hang\"}"
+	guest hanging >hanging.cfg
+	xl create hanging.cfg >hanging.log 2>&1 &
+	wait_until 60 xl_domid hanging
+	DOMID=$(xl_domid hanging)
+	wait_state "$DOMID" starting 60
+	wait_until 30 eval '[[ $(pid_in_xenstore) == $(dm_field "$DOMID" pid) ]]'
+	xl destroy hanging
+	wait_until 90 domain_gone "$DOMID"
+	wait_until 30 unlisted "$DOMID"
+	wait $! && fail "xl create succeeded"
+	no_event "$DOMID" device-model-exited
+	[[ -z $(pgrep -f "sleep 600") ]] || fail "the device model lives"
+	undefine hanging
+}
+
+# What a definition gives, and a device model that really dies.
+defined()
+{
+	define ho <<-'END'
+		{ "match": { "name": "ho" }, "kind": "qemu", "on_exit": "pause",
+		  "limits": { "pids_max": 64, "memory_max_mib": 700 } }
+	END
+	must xl create guest.cfg
+	served
+	expect "pids.max" "$(cat "/sys/fs/cgroup$(cut -d: -f3 "/proc/$PID/cgroup")/pids.max")" 64
+	expect "memory.max" "$(cat "/sys/fs/cgroup$(cut -d: -f3 "/proc/$PID/cgroup")/memory.max")" $((700 << 20))
+	kill -KILL "$PID"
+	wait_state "$DOMID" exited 30
+	expect exit "$(dm_field "$DOMID" exit | jq -c .)" '{"signal":"SIGKILL"}'
+	wait_until 10 xl_state_has "$DOMID" p
+	[[ -z $(pid_in_xenstore) ]] || fail "xenstore names a dead device model"
+	must xl destroy ho
+	wait_until 60 domain_gone "$DOMID"
+	wait_until 30 unlisted "$DOMID"
+	undefine ho
+}
+
+# The daemon away: xl create fails with the reason in the device model's log.
+without_the_daemon()
+{
+	systemctl stop xendmd.socket xendmd.service
+	xl create guest.cfg >xl.log 2>&1 && fail "xl create without the daemon"
+	grep -q "dm-handoff: xendmd can't be reached" /var/log/xen/qemu-dm-ho.log \
+		|| fail "the log says: $(cat /var/log/xen/qemu-dm-ho.log)"
+	systemctl start xendmd.socket xendmd.service
+	wait_until 30 dmctl version
+	wait_until 60 status_empty
+}
+
+ip link add "$BRIDGE" type bridge && ip link set "$BRIDGE" up || fail "bridge"
+trap 'ip link del "$BRIDGE"; cleanup_test' EXIT
+truncate -s 8M disk.img one.iso two.iso
+{
+	guest ho
+	echo "disk = [ '$PWD/disk.img,raw,hda,rw,backendtype=qdisk', '$PWD/one.iso,raw,hdc,ro,devtype=cdrom' ]"
+	echo "vif = [ 'mac=00:16:3e:00:00:01,bridge=$BRIDGE,model=rtl8139' ]"
+	echo 'on_reboot = "restart"'
+} >guest.cfg
+
+snapshot before
+for part in a_life save_and_restore reboot_guest survives_the_daemon destroyed two_and_several \
+	destroyed_while_it_starts defined without_the_daemon; do
+	echo "$SECONDS s: $part"
+	$part
+done
+snapshot_same before 30
