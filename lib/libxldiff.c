@@ -14,6 +14,7 @@ static const char *const names[] = {
 	[LIBXLDIFF_AUDIO_BACKEND] = "audio-backend",
 	[LIBXLDIFF_NO_ACPI] = "no-acpi",
 	[LIBXLDIFF_MEMORY_SIZE] = "memory-size",
+	[LIBXLDIFF_CIRRUS_MEMORY] = "cirrus-memory",
 	[LIBXLDIFF_MMIO_HOLE] = "mmio-hole",
 	[LIBXLDIFF_IDS] = "ids",
 	[LIBXLDIFF_XENPV_RESTRICT] = "xenpv-restrict",

@@ -133,16 +133,27 @@ void libxlplan_spice(const struct libxlplan *p)
 	}
 }
 
+/* QEMU's card has 4, 8 or 16 MiB, and QEMU exits when it is to have another size. */
+static long long cirrus_mib(const struct libxlplan *p, long long mib)
+{
+	if (!ours(p, LIBXLDIFF_CIRRUS_MEMORY)) {
+		return mib;
+	}
+	return mib < 8 ? 4 : mib < 16 ? 8 : 16;
+}
+
 void libxlplan_vga(const struct libxlplan *p)
 {
 	long long mib = libxlplan_mib(p, p->c->video_kib);
 
 	switch (p->c->hvm.vga) {
 	case LIBXL_VGA_STD:
-	case LIBXL_VGA_CIRRUS:
-		vmdesc_list(p->d, "-device", "driver",
-			p->c->hvm.vga == LIBXL_VGA_STD ? "VGA" : "cirrus-vga");
+		vmdesc_list(p->d, "-device", "driver", "VGA");
 		vmdesc_set(p->d, "vgamem_mb", "%lld", mib);
+		break;
+	case LIBXL_VGA_CIRRUS:
+		vmdesc_list(p->d, "-device", "driver", "cirrus-vga");
+		vmdesc_set(p->d, "vgamem_mb", "%lld", cirrus_mib(p, mib));
 		break;
 	case LIBXL_VGA_QXL:
 		/* half of it for each of its two memories */

@@ -151,10 +151,14 @@ static int plan_to_json(
 
 static struct plan_config plan_places(const struct config *config)
 {
+	struct paths paths;
+
+	paths_init(&paths);
 	return (struct plan_config){.default_binary = config->default_binary,
 		.libexec_dir = config->libexec_dir,
 		.firmware_dir = config->firmware_dir,
 		.script_dir = config->script_dir,
+		.xen_run_dir = paths.xen_run_dir,
 		.unchecked = true};
 }
 

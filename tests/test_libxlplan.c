@@ -124,6 +124,10 @@ static const struct {
 		" -audiodev sdl,id=libxl-audio -device ac97,audiodev=libxl-audio "},
 	{LIBXLDIFF_NO_ACPI, HVM("\"acpi\": \"False\""), " -no-acpi ",
 		" -machine xenfv,suppress-vmdesc=on,acpi=off "},
+	{LIBXLDIFF_CIRRUS_MEMORY, BUILD("\"video_memkb\": 32768"), " cirrus-vga,vgamem_mb=32 ",
+		" cirrus-vga,vgamem_mb=16 "},
+	{LIBXLDIFF_CIRRUS_MEMORY, BUILD("\"video_memkb\": 12288"), " cirrus-vga,vgamem_mb=12 ",
+		" cirrus-vga,vgamem_mb=8 "},
 	{LIBXLDIFF_MMIO_HOLE, HVM("\"mmio_hole_memkb\": 1024"), " xenfv,suppress-vmdesc=on ", NULL,
 		"c:1: b_info[\"type.hvm\"].mmio_hole_memkb: must be from 262144 to 3932160, is "
 		"1024"},
