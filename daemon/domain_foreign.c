@@ -445,6 +445,8 @@ void domain_on_image(struct domain *d)
 		domain_handoff_advance(d);
 		return;
 	}
-	d->retries = 0;
+	if (is_at_rest(d)) {
+		d->retries = 0;
+	}
 	domain_post(d, DOMAIN_EV_LOOK);
 }
