@@ -13,7 +13,6 @@
 #include "lib/libxlconf_impl.h"
 #include "lib/limits.h"
 
-#define KIB_MAX (INT64_C(1) << 42) /* 4 PiB */
 #define MEMORY_DEFAULT_KIB (32 * 1024)
 #define OLD_STUBDOM "stubdom-dm" /* as "device_model", before Xen 4.2 */
 
@@ -161,8 +160,10 @@ static int read_build_info(struct libxlconf *c, const struct json_node *b_info, 
 		FIELD(struct libxlconf, dm_restrict, DEFBOOL),
 		FIELD(struct libxlconf, acpi, DEFBOOL),
 		FIELD_INT(struct libxlconf, max_vcpus, 0, LIBXLCONF_VCPUS_MAX),
-		{"max_memkb", LIBXLJSON_INT, offsetof(struct libxlconf, max_kib), 0, KIB_MAX},
-		{"video_memkb", LIBXLJSON_INT, offsetof(struct libxlconf, video_kib), 0, KIB_MAX},
+		{"max_memkb", LIBXLJSON_INT, offsetof(struct libxlconf, max_kib), 0,
+			LIBXLCONF_KIB_MAX},
+		{"video_memkb", LIBXLJSON_INT, offsetof(struct libxlconf, video_kib), 0,
+			LIBXLCONF_KIB_MAX},
 		FIELD(struct libxlconf, kernel, STRING), FIELD(struct libxlconf, ramdisk, STRING),
 		FIELD(struct libxlconf, cmdline, STRING), FIELD(struct libxlconf, extra, STRINGS),
 		FIELD(struct libxlconf, extra_pv, STRINGS),
@@ -231,7 +232,8 @@ static int read_config(struct libxlconf_reader *r, const struct json_node *root,
 		(status = libxlconf_read_disks(r, root, err)) < 0) {
 		return status;
 	}
-	return libxlconf_read_devices(r, root, err);
+	status = libxlconf_read_devices(r, root, err);
+	return status < 0 ? status : libxlconf_check_domain(r->c, root, err);
 }
 
 int libxlconf_parse(

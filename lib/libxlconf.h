@@ -19,7 +19,7 @@
 #include "lib/json.h"
 #include "lib/strv.h"
 
-#define LIBXLCONF_VCPUS_MAX 4096
+#define LIBXLCONF_VCPUS_MAX 1024   /* libxl's own bound for the bitmap */
 #define LIBXLCONF_DEVICES_MAX 1024 /* of one kind */
 
 enum libxl_type { LIBXL_HVM, LIBXL_PV, LIBXL_PVH };

@@ -6,6 +6,7 @@
 #include "lib/libxlconf.h"
 #include "lib/libxljson.h"
 
+#define LIBXLCONF_KIB_MAX (INT64_C(1) << 42) /* 4 PiB */
 #define FIELD(type, key, kind)                                                                     \
 	{                                                                                          \
 #key, LIBXLJSON_##kind, offsetof(type, key), 0, 0, NULL                            \
@@ -31,6 +32,10 @@ int libxlconf_read_hvm(struct libxlconf_reader *r, const struct json_node *b_inf
 int libxlconf_read_disks(struct libxlconf_reader *r, const struct json_node *root, struct err *err);
 int libxlconf_read_devices(
 	struct libxlconf_reader *r, const struct json_node *root, struct err *err);
+
+/* At last: what libxl refuses for reasons that are no device model's. */
+int libxlconf_check_domain(
+	const struct libxlconf *c, const struct json_node *root, struct err *err);
 
 /* Calls READ for each element of the list KEY, with an element of *RET (zeroed, SIZE each). */
 typedef int (*libxlconf_element_fn)(

@@ -66,10 +66,10 @@ static const struct {
 		"b_info.max_memkb: must be a whole number, is a number with a fraction"},
 	{BUILD("\"max_memkb\": 8192"),
 		"b_info.max_memkb: 8192 KiB leave nothing beside the video memory (8192 KiB)"},
-	{BUILD("\"max_vcpus\": 4097"), "b_info.max_vcpus: must be from 0 to 4096, is 4097"},
+	{BUILD("\"max_vcpus\": 1025"), "b_info.max_vcpus: must be from 0 to 1024, is 1025"},
 	{BUILD("\"avail_vcpus\": 1"), "b_info.avail_vcpus: must be an array, is a whole number"},
-	{BUILD("\"avail_vcpus\": [0, 4096]"),
-		"b_info.avail_vcpus[1]: must be from 0 to 4095, is 4096"},
+	{BUILD("\"avail_vcpus\": [0, 1024]"),
+		"b_info.avail_vcpus[1]: must be from 0 to 1023, is 1024"},
 	{BUILD("\"acpi\": 1"), "b_info.acpi: " DEFBOOL "1"},
 	{BUILD("\"acpi\": \"Yes\""), "b_info.acpi: " DEFBOOL "\"Yes\""},
 	{BUILD("\"extra\": \"-S\""), "b_info.extra: must be an array, is a string"},
@@ -142,6 +142,25 @@ static const struct {
 	{HVM("\"spice\": {\"enable\": \"True\", \"port\": 6000, \"passwd\": \"\"}"),
 		"b_info[\"type.hvm\"].spice.passwd: is missing: spice needs a password or "
 		"\"disable_ticketing\""},
+	/* what libxl does not create */
+	{BUILD("\"nested_hvm\": \"True\", \"altp2m\": \"mixed\""),
+		"b_info.nested_hvm: not possible together with \"altp2m\""},
+	{HVM("\"nested_hvm\": \"True\", \"altp2m\": \"True\""),
+		"b_info.nested_hvm: not possible together with \"altp2m\""},
+	{BUILD("\"altp2m\": \"external\", \"max_memkb\": 65536, \"target_memkb\": 65535"),
+		"b_info.target_memkb: below \"max_memkb\" is not possible together with "
+		"\"altp2m\""},
+	{CONFIG("hvm", "\"max_memkb\": 65536, \"target_memkb\": 32768", ", \"pcidevs\": [{}]"),
+		"b_info.target_memkb: below \"max_memkb\" is not possible together with "
+		"passed-through devices"},
+	{BUILD("\"max_memkb\": 65536, \"target_memkb\": 1, \"vnuma_nodes\": [{}]"),
+		"b_info.target_memkb: below \"max_memkb\" is not possible together with "
+		"\"vnuma_nodes\""},
+	{CONFIG("pv", "\"vnuma_nodes\": [{}]", ""),
+		"b_info.vnuma_nodes: a PV guest can't have virtual NUMA nodes"},
+	{"{\"c_info\": {\"type\": \"hvm\", \"passthrough\": \"disabled\"}, \"b_info\": {}, "
+	 "\"pcidevs\": [{}]}",
+		"c_info.passthrough: is \"disabled\", but there are devices to pass through"},
 	/* disks */
 	{DISK("\"vdev\": \"hda\""), "disks[0].pdev_path: is missing"},
 	{DISK(RAW), "disks[0].vdev: is missing"},
@@ -287,7 +306,7 @@ static void test_tolerant(void **state)
 	static const char *const good[] = {
 		"{\"domid\": 4, \"config\": " BUILD("") "}",
 		CONFIG("HVM",
-			"\"altp2m\": {\"x\": 1}, \"kernel\": null, \"extra\": null, "
+			"\"newer\": {\"x\": 1}, \"kernel\": null, \"extra\": null, "
 			"\"acpi\": true, \"type.hvm\": null",
 			", \"disks\": null, \"virtios\": [{}]"),
 		LIST("nics", "{\"mac\": \"00:16:3E:AB:cd:EF\", \"type\": 5}"),
