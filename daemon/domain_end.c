@@ -70,7 +70,7 @@ void domain_stop_ladder(struct domain *d)
 		domain_post(d, DOMAIN_EV_PROCESS_ENDED);
 		return;
 	}
-	if (d->monitor && monitor_send(d->monitor, "quit", on_quit_answered, d) == 0) {
+	if (d->monitor && monitor_send(d->monitor, "quit", NULL, on_quit_answered, d) == 0) {
 		climb(d, RUNG_QUIT);
 	} else {
 		climb(d, RUNG_TERM);

@@ -77,7 +77,7 @@ static void on_status(void *ctx, struct json_object *body, const struct err *err
 static void ask_status(void *arg)
 {
 	struct domain *d = arg;
-	int r = monitor_send(d->monitor, "query-status", on_status, d);
+	int r = monitor_send(d->monitor, "query-status", NULL, on_status, d);
 
 	if (r < 0 && r != -ENOTCONN) {
 		domain_log(d, LOG_LVL_WARNING, "QMP: query-status: %s", strerror(-r));

@@ -143,20 +143,35 @@ static void on_timeout(void *arg)
 	broken(m, &err);
 }
 
-static int send_line(struct monitor *m, const char *command, int64_t id)
+static int send_line(
+	struct monitor *m, const char *command, struct json_object *arguments, int64_t id)
 {
-	_cleanup_free_ char *line = qmp_command(command, NULL, id);
+	_cleanup_free_ char *line = qmp_command(command, arguments, id);
 	ssize_t n;
 
 	if (!line) {
 		return -ENOMEM;
 	}
-	/* One short command in flight always fits into an empty socket buffer. */
+	if (strlen(line) > LIMIT_QMP_COMMAND_BYTES) {
+		return -E2BIG;
+	}
+	/* One command in flight always fits into an empty socket buffer. */
 	n = send(m->fd, line, strlen(line), MSG_NOSIGNAL | MSG_DONTWAIT);
+	if (n < 0) {
+		return -errno;
+	}
 	if (n != (ssize_t)strlen(line)) {
-		return n < 0 ? -errno : -EIO;
+		shutdown(m->fd, SHUT_RDWR); /* nothing can follow half a command */
+		return -EIO;
 	}
 	return loop_timer_start(m->loop, &m->timer, m->timeout_ms, on_timeout, m);
+}
+
+static int error_code(const struct qmp_message *message)
+{
+	return message->error_class && !strcmp(message->error_class, "CommandNotFound")
+		       ? -EOPNOTSUPP
+		       : -EREMOTEIO;
 }
 
 static int handle_message(struct monitor *m, const struct qmp_message *message, struct err *err)
@@ -168,7 +183,7 @@ static int handle_message(struct monitor *m, const struct qmp_message *message, 
 		return 0;
 	}
 	if (message->kind == QMP_GREETING) {
-		r = send_line(m, "qmp_capabilities", CAPABILITIES_ID);
+		r = send_line(m, "qmp_capabilities", NULL, CAPABILITIES_ID);
 		return r < 0 ? err_set_errno(err, r, "QMP: send") : 0;
 	}
 	if (message->id == CAPABILITIES_ID && message->kind == QMP_RETURN && !m->ready) {
@@ -178,7 +193,7 @@ static int handle_message(struct monitor *m, const struct qmp_message *message, 
 	} else if (m->waiting_id && message->id == m->waiting_id) {
 		m->tries = 0;
 		if (message->kind == QMP_ERROR) {
-			err_set(&refused, -EREMOTEIO, "QMP: %.200s", message->desc);
+			err_set(&refused, error_code(message), "QMP: %.200s", message->desc);
 		}
 		end_command(m, message->body, message->kind == QMP_ERROR ? &refused : NULL);
 	}
@@ -333,7 +348,17 @@ struct monitor *monitor_free(struct monitor *m)
 	return NULL;
 }
 
-int monitor_send(struct monitor *m, const char *command, monitor_reply_fn reply, void *ctx)
+void monitor_forget(struct monitor *m)
+{
+	if (m->waiting_id) {
+		m->waiting_id = 0;
+		m->reply = NULL;
+		loop_timer_stop(&m->timer);
+	}
+}
+
+int monitor_send(struct monitor *m, const char *command, struct json_object *arguments,
+	monitor_reply_fn reply, void *ctx)
 {
 	int r;
 
@@ -343,7 +368,7 @@ int monitor_send(struct monitor *m, const char *command, monitor_reply_fn reply,
 	if (m->waiting_id) {
 		return -EBUSY;
 	}
-	r = send_line(m, command, m->last_id + 1);
+	r = send_line(m, command, arguments, m->last_id + 1);
 	if (r < 0) {
 		return r;
 	}

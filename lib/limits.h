@@ -20,6 +20,12 @@
 #define LIMIT_XS_PENDING 16384		   /* requests queued to the xenstore thread */
 #define LIMIT_XS_DEADLINE_MS 5000	   /* an answer later than this counts as none */
 #define LIMIT_QMP_LINE_BYTES (1024 * 1024) /* one message from QEMU on our own monitor */
+#define LIMIT_QMP_COMMAND_BYTES (64 * 1024) /* one of ours; a socket buffer takes several */
+#define LIMIT_QMP_CHARDEVS 1024		    /* in one answer; QEMU has one for each port */
+#define LIMIT_SERIALS 64		    /* of one guest that xenstore tells of */
+#define LIMIT_VNC_HOST_BYTES 64		    /* an IPv6 address with its interface */
+#define LIMIT_PTYS 128			    /* of one process that are looked at */
+#define LIMIT_PROC_FDS 4096		    /* of one process that are looked at */
 #define LIMIT_CONTROL_CLIENTS 64
 #define LIMIT_CONTROL_FDS 253	   /* with one call; what the kernel passes at once (SCM_MAX_FD) */
 #define LIMIT_CONTROL_ROOT_SHARE 8 /* one place in so many is kept for root */
@@ -44,6 +50,8 @@
 #define LIMIT_LOG_REPLY_LINES 10000
 #define LIMIT_STARTS_AT_ONCE 8 /* device models between spawn and ready; the others queue */
 #define LIMIT_RECORD_BYTES (1024 * 1024)
+#define LIMIT_FOLLOW_WARNINGS 16 /* of what follows a start; each is logged and an event as well   \
+				  */
 
 /* A run directory, in which a device model may leave what it likes. */
 #define LIMIT_REMOVE_DEPTH 8

@@ -2,6 +2,7 @@
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "lib/procinfo.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdbool.h>
@@ -301,4 +302,56 @@ int procinfo_boot_id(char ret[37])
 	}
 	memcpy(ret, text, sizeof(text));
 	return 0;
+}
+
+/* The kernel says it of a pty's master alone. */
+#define TTY_INDEX "\ntty-index:\t"
+
+static bool read_tty_index(int dir_fd, const char *fd_name, unsigned *ret)
+{
+	_cleanup_close_ int fd = openat(dir_fd, fd_name, O_RDONLY | O_CLOEXEC);
+	char text[512], *number;
+	uint32_t index;
+	ssize_t len;
+
+	len = fd < 0 ? -1 : read_all(fd, text, sizeof(text) - 1);
+	if (len < 0) {
+		return false;
+	}
+	text[len] = '\0';
+	number = strstr(text, TTY_INDEX);
+	if (!number) {
+		return false;
+	}
+	number += strlen(TTY_INDEX);
+	number[strcspn(number, "\n")] = '\0';
+	if (parse_u32(number, INT32_MAX, &index) < 0) {
+		return false;
+	}
+	*ret = index;
+	return true;
+}
+
+int procinfo_ptys(pid_t pid, unsigned *ret, size_t max)
+{
+	_cleanup_closedir_ DIR *dir = NULL;
+	int fd = proc_open(pid, "fdinfo");
+	struct dirent *entry;
+	size_t len = 0;
+
+	if (fd < 0) {
+		return fd;
+	}
+	dir = fdopendir(fd);
+	if (!dir) {
+		close(fd);
+		return -ENOMEM;
+	}
+	for (int i = 0; i < LIMIT_PROC_FDS && len < max && (entry = readdir(dir)); i++) {
+		if (entry->d_name[0] != '.' &&
+			read_tty_index(dirfd(dir), entry->d_name, &ret[len])) {
+			len++;
+		}
+	}
+	return len;
 }

@@ -4,6 +4,7 @@
 
 /* What proves that a process is the one that was noted: proc(5). Pure reads, no waiting. */
 #include <stddef.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -35,3 +36,6 @@ int procinfo_link(pid_t pid, const char *name, char *ret, size_t size);
 int64_t procinfo_age_ms(const struct proc_id *id);
 /* "/proc/sys/kernel/random/boot_id": start_ticks compare only within one boot. */
 int procinfo_boot_id(char ret[37]);
+/* The numbers N of the /dev/pts/N whose master the process has open, at most MAX; how many, or
+ * -ESRCH, -EACCES. Of a process with more than LIMIT_PROC_FDS descriptors only those are seen. */
+int procinfo_ptys(pid_t pid, unsigned *ret, size_t max);

@@ -18,7 +18,7 @@ static void tokener_free_p(struct json_tokener **t)
 
 static int classify(struct qmp_message *m)
 {
-	struct json_object *value, *desc;
+	struct json_object *value, *desc, *class;
 
 	if (json_object_object_get_ex(m->json, "QMP", &value)) {
 		m->kind = QMP_GREETING;
@@ -42,7 +42,10 @@ static int classify(struct qmp_message *m)
 		json_object_object_get_ex(value, "desc", &desc)) {
 		m->kind = QMP_ERROR;
 		m->desc = json_object_get_string(desc);
-		return 0;
+		if (json_object_object_get_ex(value, "class", &class)) {
+			m->error_class = json_object_get_string(class);
+		}
+		return m->desc ? 0 : -EBADMSG;
 	}
 	return -EBADMSG;
 }

@@ -23,6 +23,7 @@ struct qmp_message {
 	struct json_object *body; /* "return", or an event's "data"; borrowed, may be NULL */
 	const char *name;	  /* an event's name; borrowed */
 	const char *desc;	  /* an error's text; borrowed */
+	const char *error_class;  /* "GenericError", …; borrowed, NULL when it has none */
 };
 
 /* -EBADMSG with a sentence for anything that is not one of the four. LEN excludes the newline. */

@@ -109,8 +109,8 @@ static void on_ready(void *ctx)
 		w->monitor = monitor_free(w->monitor);
 		return;
 	}
-	assert_int_equal(monitor_send(w->monitor, "query-status", on_reply, w), 0);
-	assert_int_equal(monitor_send(w->monitor, "query-status", on_reply, w), -EBUSY);
+	assert_int_equal(monitor_send(w->monitor, "query-status", NULL, on_reply, w), 0);
+	assert_int_equal(monitor_send(w->monitor, "query-status", NULL, on_reply, w), -EBUSY);
 }
 
 static void on_lost(void *ctx, const struct err *err)
@@ -133,7 +133,7 @@ static void open_world(struct world *w, const char *greeting, int64_t timeout_ms
 	assert_int_equal(monitor_listen(w->path, &w->listener, &err), 0);
 	assert_int_equal(loop_io_start(w->loop, &w->io, w->listener, LOOP_READ, on_listener, w), 0);
 	assert_int_equal(monitor_new(&w->monitor, w->loop, w->path, timeout_ms, &ops, w), 0);
-	assert_int_equal(monitor_send(w->monitor, "quit", on_reply, w), -ENOTCONN);
+	assert_int_equal(monitor_send(w->monitor, "quit", NULL, on_reply, w), -ENOTCONN);
 }
 
 static void close_world(struct world *w)
@@ -193,6 +193,60 @@ static void test_error_reply(void **state)
 	assert_int_equal(w.reply_code, -EREMOTEIO);
 	assert_non_null(strstr(w.text, "no way"));
 	close_world(&w);
+}
+
+static void test_unknown_command(void **state)
+{
+	struct world w;
+
+	open_world(&w, GREETING, UNTIL_DEADLINE_MS);
+	w.answers[0] = CAPABLE;
+	w.answers[1] = "{\"error\": {\"class\": \"CommandNotFound\", \"desc\": \"what?\"}, "
+		       "\"id\": 2}\r\n";
+	assert_true(loop_until(w.loop, is_over, &w));
+	assert_int_equal(w.reply_code, -EOPNOTSUPP);
+	close_world(&w);
+}
+
+/* The answer to the first command comes late and is nobody's. */
+static void test_forgotten(void **state)
+{
+	struct json_object *arguments = json_tokener_parse("{\"a\": \"\\\"\\n\"}");
+	struct world w;
+
+	open_world(&w, GREETING, UNTIL_DEADLINE_MS);
+	w.answers[0] = CAPABLE;
+	w.answers[1] = "";
+	w.answers[2] = "{\"return\": {\"status\": \"late\"}, \"id\": 2}\r\n"
+		       "{\"return\": {\"status\": \"mine\"}, \"id\": 3}\r\n";
+	assert_true(loop_until(w.loop, is_ready, &w));
+	monitor_forget(w.monitor);
+	assert_int_equal(monitor_send(w.monitor, "stop", arguments, on_reply, &w), 0);
+	assert_true(loop_until(w.loop, is_over, &w));
+	assert_int_equal(w.replies, 1);
+	assert_string_equal(w.status, "mine");
+	monitor_forget(w.monitor); /* nothing is in flight */
+	close_world(&w);
+	json_object_put(arguments);
+}
+
+static void test_large_arguments(void **state)
+{
+	struct json_object *arguments = json_object_new_object();
+	char *text = calloc(1, LIMIT_QMP_COMMAND_BYTES + 1);
+	struct world w;
+
+	memset(text, 'x', LIMIT_QMP_COMMAND_BYTES);
+	json_object_object_add(arguments, "a", json_object_new_string(text));
+	open_world(&w, GREETING, UNTIL_DEADLINE_MS);
+	w.answers[0] = CAPABLE;
+	w.answers[1] = "";
+	assert_true(loop_until(w.loop, is_ready, &w));
+	monitor_forget(w.monitor);
+	assert_int_equal(monitor_send(w.monitor, "stop", arguments, on_reply, &w), -E2BIG);
+	close_world(&w);
+	json_object_put(arguments);
+	free(text);
 }
 
 static void test_freed_in_callback(void **state)
@@ -328,6 +382,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_good),
 		cmocka_unit_test(test_error_reply),
+		cmocka_unit_test(test_unknown_command),
+		cmocka_unit_test(test_forgotten),
+		cmocka_unit_test(test_large_arguments),
 		cmocka_unit_test(test_freed_in_callback),
 		cmocka_unit_test(test_rules),
 		cmocka_unit_test(test_tries),

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/ioctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -147,6 +148,26 @@ static void test_links(void **state)
 	assert_int_equal(procinfo_age_ms(&id), 0); /* never negative */
 }
 
+static void test_ptys(void **state)
+{
+	unsigned ptys[8], numbers[3];
+	int fds[3];
+
+	assert_int_equal(procinfo_ptys(INT32_MAX, ptys, 8), -ESRCH);
+	assert_int_equal(procinfo_ptys(getpid(), ptys, 0), 0);
+	for (unsigned i = 0; i < 3; i++) {
+		fds[i] = posix_openpt(O_RDWR | O_NOCTTY);
+		assert_int_equal(ioctl(fds[i], TIOCGPTN, &numbers[i]), 0);
+	}
+	assert_int_equal(procinfo_ptys(getpid(), ptys, 2), 2);
+	assert_int_equal(procinfo_ptys(getpid(), ptys, 8), 3);
+	for (unsigned i = 0; i < 3; i++) {
+		assert_true(ptys[0] == numbers[i] || ptys[1] == numbers[i] || ptys[2] == numbers[i]);
+		close(fds[i]);
+	}
+	assert_int_equal(procinfo_ptys(getpid(), ptys, 8), 0);
+}
+
 static void test_utf8(void **state)
 {
 	static const struct {
@@ -188,6 +209,7 @@ int main(void)
 		cmocka_unit_test(test_self),
 		cmocka_unit_test(test_none),
 		cmocka_unit_test(test_links),
+		cmocka_unit_test(test_ptys),
 		cmocka_unit_test(test_utf8),
 	};
 
