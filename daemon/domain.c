@@ -189,6 +189,7 @@ static void do_queue(struct domain *d)
 	d->ended = false;
 	d->policy = NULL;
 	*d->warning = 0;
+	domain_follow_reset(d);
 	domain_phase(d, "queued");
 	d->ops->on_queue(d->ops_ctx, d);
 }
@@ -209,6 +210,7 @@ static const struct {
 	{DOMAIN_ACT_SPAWN, domain_spawn},
 	{DOMAIN_ACT_PROBE, domain_probe},
 	{DOMAIN_ACT_READY, domain_ready},
+	{DOMAIN_ACT_FOLLOW, domain_follow},
 	{DOMAIN_ACT_CLASSIFY, domain_classify},
 	{DOMAIN_ACT_POLICY, domain_policy},
 	{DOMAIN_ACT_STOP, domain_stop_ladder},
@@ -362,6 +364,7 @@ void domain_detach(struct domain *d)
 	domain_fail_call(d, &d->stop_call, -ECANCELED, "xendmd is stopping");
 	domain_handoff_detach(d);
 	store_cancel(d->s->store, d->xs_request);
+	store_cancel(d->s->store, d->follow.xs_request);
 	domain_watch_name(d, false);
 	domain_watch_image(d, false);
 	loop_timer_stop(&d->deadline);

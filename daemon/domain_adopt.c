@@ -111,6 +111,7 @@ void domain_adopt(struct domain *d, struct record *record)
 	d->r = *record;
 	*record = (struct record){0};
 	d->recorded = true;
+	d->follow.resumed = true;
 	d->name_final = !d->r.name || domain_name_is_final(d->r.name);
 	d->by_libxl = domain_handoff_is_source(d);
 	domain_watch_name(d, !d->name_final || d->by_libxl);

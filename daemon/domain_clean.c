@@ -25,10 +25,11 @@
 #define SCOPE_POLL_MS 20
 #define LATE_CLEAN_MS (60 * 60 * 1000) /* how long a clean-up of a living domain may wait */
 
-/* What a look or a start has under way. */
+/* What a look, a start or what follows it has under way. */
 void domain_abort(struct domain *d)
 {
 	loop_timer_stop(&d->retry);
+	domain_follow_cancel(d);
 	scope_job_cancel(d->scope_job);
 	d->scope_job = NULL;
 	if (d->launcher) {
@@ -133,6 +134,7 @@ static void remove_node(struct domain *d, bool gone)
 		if (is_ours(d) && !(gone && has_successor(d))) {
 			xenlayout_domain(d->dom.domid, "image/device-model-pid", path);
 			xs_batch_rm_if_equals(batch, path, pid);
+			domain_follow_remove(d, batch);
 			xenlayout_dm(d->dom.domid, NULL, path);
 			xs_batch_rm(batch, path);
 		}
@@ -143,6 +145,7 @@ static void remove_node(struct domain *d, bool gone)
 	}
 	if (!gone) {
 		store_submit_detached(d->s->store, batch, LATE_CLEAN_MS, "clean-up");
+		strv_fini(&d->r.nodes);
 		finish(d);
 		return;
 	}

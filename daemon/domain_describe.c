@@ -3,6 +3,7 @@
 /* A domain as JSON: contract section 4.1 and the verb show. */
 #include "daemon/domain_impl.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "lib/cleanup.h"
@@ -78,6 +79,33 @@ static struct json_object *limits_json(const struct definition_limits *l)
 	return json;
 }
 
+static void add_warnings(struct json_object *list, const struct domain *d)
+{
+	if (*d->warning) {
+		json_object_array_add(list, json_object_new_string(d->warning));
+	}
+	STRV_FOREACH (warning, &d->r.warnings) {
+		json_object_array_add(list, json_object_new_string(warning));
+	}
+}
+
+/* What clients find below /local/domain/G; never a secret. */
+static struct json_object *nodes_json(const struct domain *d)
+{
+	struct json_object *json = json_object_new_object();
+
+	STRV_FOREACH (node, &d->r.nodes) {
+		const char *value = strchr(node, '=');
+		char key[64];
+
+		if (value) {
+			snprintf(key, sizeof(key), "%.*s", (int)(value - node), node);
+			json_object_object_add(json, key, json_object_new_string(value + 1));
+		}
+	}
+	return json;
+}
+
 static struct json_object *argv_json(const struct strv *argv)
 {
 	struct json_object *list = argv->len ? json_object_new_array() : NULL;
@@ -112,9 +140,7 @@ struct json_object *domain_describe_json(const struct domain *d)
 		json_object_put(warnings);
 		return NULL;
 	}
-	if (*d->warning) {
-		json_object_array_add(warnings, json_object_new_string(d->warning));
-	}
+	add_warnings(warnings, d);
 	json_object_object_add(
 		json, "state_detail", json_object_new_string(domain_state_name(d->state)));
 	json_object_object_add(
@@ -128,6 +154,8 @@ struct json_object *domain_describe_json(const struct domain *d)
 	json_object_object_add(
 		json, "cgroup", d->r.cgroup ? json_object_new_string(d->r.cgroup) : NULL);
 	json_object_object_add(json, "hypervisor", hypervisor_json(&d->dom));
+	json_object_object_add(json, "nodes", nodes_json(d));
+	json_object_object_add(json, "following", json_object_new_boolean(d->r.following));
 	json_object_object_add(json, "warnings", warnings);
 	json_object_object_add(json, "log_tail", tail ? json_object_new_string(tail) : NULL);
 	return json;

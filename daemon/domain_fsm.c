@@ -45,7 +45,7 @@ static const struct edge table[_DOMAIN_STATE_MAX][_DOMAIN_EVENT_MAX] = {
 		FOUND,
 		ON(FOUND_HANDOFF, QUEUED, A(QUEUE)),
 		HANDOFF,
-		ON(ADOPT_RUNNING, RUNNING, 0),
+		ON(ADOPT_RUNNING, RUNNING, A(FOLLOW)),
 		ON(ADOPT_STARTING, PROBING, A(PROBE)),
 		ON(ADOPT_STOPPING, STOPPING_EXITED, A(STOP)),
 		ON(ADOPT_ENDED, ENDING, A(CLASSIFY)),
@@ -92,7 +92,7 @@ static const struct edge table[_DOMAIN_STATE_MAX][_DOMAIN_EVENT_MAX] = {
 		LEAVE_STOPPING(A(ABORT)),
 	},
 	[DOMAIN_PROBING] = {
-		ON(READY, RUNNING, A(READY)),
+		ON(READY, RUNNING, A(READY) | A(FOLLOW)),
 		ON(START_ERROR, STOPPING_FAILED, A(ABORT) | A(STOP)),
 		ON(PROCESS_ENDED, CLEANING_FAILED, A(ABORT) | A(CLEAN)),
 		ON(DEADLINE, STOPPING_FAILED, A(ABORT) | A(STOP)),
@@ -100,9 +100,9 @@ static const struct edge table[_DOMAIN_STATE_MAX][_DOMAIN_EVENT_MAX] = {
 		LEAVE_STOPPING(A(ABORT)),
 	},
 	[DOMAIN_RUNNING] = {
-		ON(PROCESS_ENDED, ENDING, A(CLASSIFY)),
-		ON(STOP, STOPPING_EXITED, A(STOP)),
-		LEAVE_STOPPING(0),
+		ON(PROCESS_ENDED, ENDING, A(ABORT) | A(CLASSIFY)),
+		ON(STOP, STOPPING_EXITED, A(ABORT) | A(STOP)),
+		LEAVE_STOPPING(A(ABORT)),
 	},
 	[DOMAIN_FOREIGN] = {
 		ON(LOOK, FOREIGN, A(LOOK)),
@@ -258,7 +258,7 @@ static const char *const event_names[_DOMAIN_EVENT_MAX] = {
 };
 
 static const char *const action_names[] = {"abort", "look", "queue", "prepare", "spawn", "probe",
-	"ready", "classify", "policy", "stop", "escalate", "clean", "forget"};
+	"ready", "follow", "classify", "policy", "stop", "escalate", "clean", "forget"};
 
 enum dm_state domain_fsm_public(enum domain_state state)
 {

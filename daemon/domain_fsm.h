@@ -72,19 +72,21 @@ enum domain_event {
 
 /* In the order in which they are carried out. */
 enum domain_action {
-	DOMAIN_ACT_ABORT = 1 << 0,     /* cancel what is pending of a look or a start */
-	DOMAIN_ACT_LOOK = 1 << 1,      /* read name, toolstack, earlier device model */
+	DOMAIN_ACT_ABORT =
+		1 << 0,		  /* cancel what is pending of a look, a start or what follows it */
+	DOMAIN_ACT_LOOK = 1 << 1, /* read name, toolstack, earlier device model */
 	DOMAIN_ACT_QUEUE = 1 << 2,     /* ask for a start slot */
 	DOMAIN_ACT_PREPARE = 1 << 3,   /* plan, xenstore, log, sockets */
 	DOMAIN_ACT_SPAWN = 1 << 4,     /* dm-launch, record, scope, release */
 	DOMAIN_ACT_PROBE = 1 << 5,     /* QMP and xenstore until it is ready */
 	DOMAIN_ACT_READY = 1 << 6,     /* record it, tell that it runs */
-	DOMAIN_ACT_CLASSIFY = 1 << 7,  /* find out whose doing the end was */
-	DOMAIN_ACT_POLICY = 1 << 8,    /* on_exit */
-	DOMAIN_ACT_STOP = 1 << 9,      /* QMP quit, the first rung */
-	DOMAIN_ACT_ESCALATE = 1 << 10, /* the next rung: SIGTERM, SIGKILL, again */
-	DOMAIN_ACT_CLEAN = 1 << 11,    /* sockets, xenstore, scope, run directory */
-	DOMAIN_ACT_FORGET = 1 << 12,   /* release the object */
+	DOMAIN_ACT_FOLLOW = 1 << 7,    /* what libxl does after a start, as far as it is not done */
+	DOMAIN_ACT_CLASSIFY = 1 << 8,  /* find out whose doing the end was */
+	DOMAIN_ACT_POLICY = 1 << 9,    /* on_exit */
+	DOMAIN_ACT_STOP = 1 << 10,     /* QMP quit, the first rung */
+	DOMAIN_ACT_ESCALATE = 1 << 11, /* the next rung: SIGTERM, SIGKILL, again */
+	DOMAIN_ACT_CLEAN = 1 << 12,    /* sockets, xenstore, scope, run directory */
+	DOMAIN_ACT_FORGET = 1 << 13,   /* release the object */
 	_DOMAIN_ACT_LAST = DOMAIN_ACT_FORGET
 };
 

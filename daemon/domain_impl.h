@@ -90,6 +90,15 @@ struct domain {
 	struct dmlog *log;
 	int log_fd, listen_fd; /* between prepare and spawn */
 
+	/* what follows the start; "r" has of it what survives us */
+	struct {
+		unsigned query;	     /* the next question */
+		size_t written;	     /* so many of r.nodes */
+		bool waits;	     /* for an answer, of QEMU or xenstore */
+		bool resumed;	     /* the first step may have been done */
+		uint64_t xs_request; /* 0: none in flight */
+	} follow;
+
 	struct helperproc *destroyer; /* on_exit destroy under way */
 	struct control_call *start_call, *stop_call;
 	struct handoff *handoff; /* its toolstack waits, or an earlier daemon let it wait */
@@ -164,6 +173,14 @@ void domain_probe(struct domain *d);
 void domain_ready(struct domain *d);
 int domain_connect_monitor(struct domain *d);
 void domain_write_state(struct domain *d);
+
+/* domain_follow.c */
+void domain_follow(struct domain *d);		/* begins, or goes on after a restart */
+void domain_follow_connected(struct domain *d); /* the monitor is ready again, or lost for good */
+void domain_follow_cancel(struct domain *d);	/* the device model ends: nothing more is done */
+void domain_follow_reset(struct domain *d);	/* a new start begins */
+/* Adds the removal of what was written, as far as it is unchanged. */
+void domain_follow_remove(struct domain *d, struct xs_batch *batch);
 
 /* domain_end.c */
 void domain_stop_ladder(struct domain *d);

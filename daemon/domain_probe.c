@@ -128,6 +128,8 @@ static void on_monitor_ready(void *ctx)
 	if (d->state == DOMAIN_PROBING) {
 		domain_phase(d, "qmp");
 		ask_status(d);
+	} else if (d->state == DOMAIN_RUNNING) {
+		domain_follow_connected(d);
 	}
 }
 
@@ -144,6 +146,9 @@ static void on_monitor_lost(void *ctx, const struct err *err)
 		domain_start_failed(d, err);
 	} else {
 		domain_log(d, LOG_LVL_WARNING, "monitor lost: %s", err->text);
+		if (d->state == DOMAIN_RUNNING) {
+			domain_follow_connected(d);
+		}
 	}
 }
 
@@ -221,6 +226,8 @@ void domain_ready(struct domain *d)
 
 	domain_phase(d, "ready");
 	d->r.start_ms = loop_monotonic_ms() - d->begin_ms;
+	d->r.following = !d->by_libxl && !domain_handoff_is_source(d);
+	d->follow.resumed = false;
 	/* A binary that is a script has executed its interpreter and perhaps more since. */
 	if (procinfo_read(d->r.process.pid, &id) == 0 &&
 		id.start_ticks == d->r.process.start_ticks) {

@@ -90,6 +90,8 @@ static void note_command_line(struct domain *d, struct plan *plan)
 	plan->argv = (struct strv){0};
 	free(d->r.binary);
 	d->r.binary = TAKE_PTR(plan->binary);
+	json_object_put(d->r.steps);
+	d->r.steps = TAKE_PTR(plan->qmp_steps);
 	strv_add(&d->r.argv, "-chardev");
 	strv_addf(&d->r.argv, "socket,id=" MONITOR_CHARDEV ",fd=%d,server=on,wait=off",
 		monitor_fd(d));

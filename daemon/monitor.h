@@ -40,8 +40,8 @@ struct monitor *monitor_free(struct monitor *m);
  * does not know the command, -EREMOTEIO for its other errors; with any other code the connection is
  * gone, and on_ready or on_lost follows. */
 typedef void (*monitor_reply_fn)(void *ctx, struct json_object *body, const struct err *err);
-/* ARGUMENTS (NULL: none) is borrowed. -EBUSY while another command waits, -ENOTCONN before on_ready,
- * -E2BIG above LIMIT_QMP_COMMAND_BYTES, -errno. */
+/* ARGUMENTS (NULL: none) is borrowed. -EBUSY while another command waits, -ENOTCONN before
+ * on_ready, -E2BIG above LIMIT_QMP_COMMAND_BYTES, -errno. */
 int monitor_send(struct monitor *m, const char *command, struct json_object *arguments,
 	monitor_reply_fn reply, void *ctx);
 /* The command in flight goes on, but its answer is dropped and the next one may be sent. */

@@ -113,8 +113,8 @@ void definition_limits_resolve(const struct definition *d, const struct definiti
 	struct definition_limits *ret);
 
 /* What cannot be started by this version, although it is well-formed (qemu, stub kinds, files,
- * restore_from, on_exit restart, confinement, what of libxl's configuration needs QMP commands):
- * -EOPNOTSUPP with "FILE:LINE: KEY: sentence"; else 0. */
+ * restore_from, on_exit restart, confinement, what of a libxl configuration it has no way to carry
+ * out): -EOPNOTSUPP with "FILE:LINE: KEY: sentence"; else 0. */
 int definition_supported(const struct definition *d, struct err *err);
 
 /* All definitions of the two directories. */

@@ -89,26 +89,6 @@ static bool has_vnc_password(const struct libxlconf *c)
 	return c->has_display && vnc->enable && vnc->passwd && *vnc->passwd;
 }
 
-static bool has_spice_password(const struct libxlconf *c)
-{
-	return c->hvm.spice.enable && !c->hvm.spice.disable_ticketing;
-}
-
-static bool has_emulated_usb(const struct libxlconf *c)
-{
-	for (size_t i = 0; i < c->usbctrls_len; i++) {
-		if (c->type == LIBXL_HVM && c->usbctrls[i].type == LIBXL_USBCTRL_DEVICEMODEL) {
-			return true;
-		}
-	}
-	return false;
-}
-
-static bool has_pci(const struct libxlconf *c)
-{
-	return c->type == LIBXL_HVM && c->pcidevs_len;
-}
-
 static bool is_restricted(const struct libxlconf *c)
 {
 	return c->dm_restrict;
@@ -121,17 +101,14 @@ static bool is_traditional(const struct libxlconf *c)
 
 bool deflibxl_unstartable(const struct json_node *root, const struct definition *d, struct err *why)
 {
-#define AFTER_START "needs QMP commands after the start, which this version of xendmd does not give"
 	static const struct {
 		bool (*has)(const struct libxlconf *c);
 		const char *path[STEPS_MAX], *pv_path, *sentence;
 	} reasons[] = {
 		{is_traditional, {"b_info", "device_model_version"}, NULL,
 			"xendmd does not start qemu_xen_traditional in domain 0"},
-		{has_vnc_password, {"b_info", "type.hvm", "vnc"}, "vfbs", AFTER_START},
-		{has_spice_password, {"b_info", "type.hvm", "spice"}, NULL, AFTER_START},
-		{has_emulated_usb, {"usbctrls"}, NULL, AFTER_START},
-		{has_pci, {"pcidevs"}, NULL, AFTER_START},
+		{has_vnc_password, {"b_info", "type.hvm", "vnc"}, "vfbs",
+			"a VNC password is not supported by this version of xendmd"},
 		{is_restricted, {"b_info", "dm_restrict"}, NULL,
 			"confinement is not supported by this version of xendmd"},
 	};
@@ -153,5 +130,4 @@ bool deflibxl_unstartable(const struct json_node *root, const struct definition 
 		}
 	}
 	return false;
-#undef AFTER_START
 }

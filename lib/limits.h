@@ -50,8 +50,9 @@
 #define LIMIT_LOG_REPLY_LINES 10000
 #define LIMIT_STARTS_AT_ONCE 8 /* device models between spawn and ready; the others queue */
 #define LIMIT_RECORD_BYTES (1024 * 1024)
-#define LIMIT_FOLLOW_WARNINGS 16 /* of what follows a start; each is logged and an event as well   \
-				  */
+#define LIMIT_FOLLOW_WARNINGS                                                                      \
+	16 /* of what follows a start; each is logged and an event as well                         \
+	    */
 
 /* A run directory, in which a device model may leave what it likes. */
 #define LIMIT_REMOVE_DEPTH 8

@@ -68,6 +68,9 @@ void record_fini(struct record *r)
 	free(r->log);
 	free(r->cgroup);
 	strv_fini(&r->argv);
+	strv_fini(&r->nodes);
+	strv_fini(&r->warnings);
+	json_object_put(r->steps);
 	*r = (struct record){0};
 }
 
@@ -105,14 +108,22 @@ static void encode_words(struct json_object *json, const struct record *r)
 	json_object_object_add(json, "exit_value", json_object_new_int(r->exit.value));
 }
 
-static struct json_object *encode_argv(const struct strv *argv)
+static struct json_object *encode_list(const struct strv *items)
 {
 	struct json_object *list = json_object_new_array();
 
-	for (size_t i = 0; list && i < argv->len; i++) {
-		json_object_array_add(list, json_object_new_string(argv->items[i]));
+	for (size_t i = 0; list && i < items->len; i++) {
+		json_object_array_add(list, json_object_new_string(items->items[i]));
 	}
 	return list;
+}
+
+static void encode_follow(struct json_object *json, const struct record *r)
+{
+	json_object_object_add(json, "following", json_object_new_boolean(r->following));
+	json_object_object_add(json, "steps", json_object_get(r->steps));
+	json_object_object_add(json, "nodes", encode_list(&r->nodes));
+	json_object_object_add(json, "warnings", encode_list(&r->warnings));
 }
 
 char *record_encode(const struct record *r)
@@ -129,7 +140,8 @@ char *record_encode(const struct record *r)
 		json_object_object_add(json, fields[i].key,
 			encode_field(&fields[i], (const char *)r + fields[i].offset));
 	}
-	json_object_object_add(json, "argv", encode_argv(&r->argv));
+	json_object_object_add(json, "argv", encode_list(&r->argv));
+	encode_follow(json, r);
 	if (asprintf(&text, "%s\n",
 		    json_object_to_json_string_ext(
 			    json, JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_NOSLASHESCAPE)) < 0) {
@@ -225,12 +237,9 @@ static int decode_words(struct json_object *json, struct record *r)
 	return r->exit.how <= EXIT_HOW_SIGNAL ? 0 : -EBADMSG;
 }
 
-static int decode_argv(struct json_object *json, struct strv *ret)
+static int decode_list(struct json_object *list, struct strv *ret)
 {
-	struct json_object *list;
-
-	if (!json_object_object_get_ex(json, "argv", &list) ||
-		!json_object_is_type(list, json_type_array) ||
+	if (!json_object_is_type(list, json_type_array) ||
 		json_object_array_length(list) > LIMIT_ARGV_ITEMS) {
 		return -EBADMSG;
 	}
@@ -243,6 +252,35 @@ static int decode_argv(struct json_object *json, struct strv *ret)
 		strv_add(ret, json_object_get_string(item));
 	}
 	return strv_status(ret);
+}
+
+static int decode_argv(struct json_object *json, struct strv *ret)
+{
+	struct json_object *list;
+
+	return json_object_object_get_ex(json, "argv", &list) ? decode_list(list, ret) : -EBADMSG;
+}
+
+/* Records of daemons before it have none of these. */
+static int decode_follow(struct json_object *json, struct record *r)
+{
+	struct json_object *value;
+
+	if (json_object_object_get_ex(json, "following", &value)) {
+		r->following = json_object_get_boolean(value);
+	}
+	if (json_object_object_get_ex(json, "steps", &value) && value) {
+		if (!json_object_is_type(value, json_type_array)) {
+			return -EBADMSG;
+		}
+		r->steps = json_object_get(value);
+	}
+	if (json_object_object_get_ex(json, "nodes", &value) && decode_list(value, &r->nodes) < 0) {
+		return -EBADMSG;
+	}
+	return json_object_object_get_ex(json, "warnings", &value)
+		       ? decode_list(value, &r->warnings)
+		       : 0;
 }
 
 static int decode_object(struct json_object *json, struct record *ret, struct err *err)
@@ -270,6 +308,9 @@ static int decode_object(struct json_object *json, struct record *ret, struct er
 	}
 	if (decode_argv(json, &ret->argv) < 0) {
 		return err_set(err, -EBADMSG, "\"argv\" is missing or wrong");
+	}
+	if (decode_follow(json, ret) < 0) {
+		return err_set(err, -EBADMSG, "\"steps\", \"nodes\" or \"warnings\" is wrong");
 	}
 	return 0;
 }

@@ -42,6 +42,12 @@ struct record {
 	char *binary, *log; /* may be NULL */
 	char *cgroup;	    /* of its scope, may be NULL: what it left there is swept */
 	struct strv argv;
+	/* What follows the start (proto/follow). "steps" may hold passwords and goes with the last.
+	 */
+	bool following;		   /* it is under way */
+	struct json_object *steps; /* commands that are not answered yet; NULL: none */
+	struct strv nodes;	   /* what was written below /local/domain/G */
+	struct strv warnings;	   /* what of it failed */
 	int64_t since_ms, started_ms,
 		start_ms; /* realtime, realtime, duration (-1: not ready yet) */
 };

@@ -162,7 +162,8 @@ static void test_ptys(void **state)
 	assert_int_equal(procinfo_ptys(getpid(), ptys, 2), 2);
 	assert_int_equal(procinfo_ptys(getpid(), ptys, 8), 3);
 	for (unsigned i = 0; i < 3; i++) {
-		assert_true(ptys[0] == numbers[i] || ptys[1] == numbers[i] || ptys[2] == numbers[i]);
+		assert_true(
+			ptys[0] == numbers[i] || ptys[1] == numbers[i] || ptys[2] == numbers[i]);
 		close(fds[i]);
 	}
 	assert_int_equal(procinfo_ptys(getpid(), ptys, 8), 0);

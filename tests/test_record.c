@@ -40,6 +40,10 @@ static struct record sample(void)
 		.start_ms = -1,
 	};
 
+	r.following = true;
+	r.steps = json_tokener_parse("[{\"execute\":\"cont\"}]");
+	strv_add(&r.nodes, "serial/0/tty=/dev/pts/3");
+	strv_add(&r.warnings, "query-vnc: no");
 	strv_add(&r.argv, "qemu");
 	strv_add(&r.argv, "-name\t\"x\"");
 	return r;
@@ -57,6 +61,10 @@ static void test_round_trip(void **state)
 	assert_int_equal(back.process.pid, 4711);
 	assert_int_equal(back.exit.value, 9);
 	assert_null(back.reason);
+	assert_true(back.following);
+	assert_int_equal(json_object_array_length(back.steps), 1);
+	assert_string_equal(back.nodes.items[0], "serial/0/tty=/dev/pts/3");
+	assert_int_equal(back.warnings.len, 1);
 	assert_int_equal(back.start_ms, -1);
 	free(text);
 	free(again);
@@ -109,6 +117,15 @@ static void test_corrupt(void **state)
 	replace_and_decode("\"released\":true", "\"released\":1", -EBADMSG);
 	replace_and_decode("\"name\":\"web1\"", "\"name\":[]", -EBADMSG);
 	replace_and_decode("\"argv\":[", "\"argv\":[5,", -EBADMSG);
+	replace_and_decode("\"steps\":[", "\"steps\":7,\"x\":[", -EBADMSG);
+	replace_and_decode("\"nodes\":[", "\"nodes\":[5,", -EBADMSG);
+	replace_and_decode("\"nodes\":", "\"nodes\":null,\"x\":", -EBADMSG);
+	replace_and_decode("\"warnings\":[", "\"warnings\":[{},", -EBADMSG);
+	/* An earlier daemon's has none of them. */
+	replace_and_decode("\"following\":", "\"x1\":", 0);
+	replace_and_decode("\"steps\":", "\"x2\":", 0);
+	replace_and_decode("\"nodes\":", "\"x3\":", 0);
+	replace_and_decode("\"warnings\":", "\"x4\":", 0);
 	replace_and_decode("\"boot_id\":\"0b1c\"",
 		"\"boot_id\":\"0123456789012345678901234567890123456789\"", -EBADMSG);
 	replace_and_decode("\"exit_how\":2", "\"exit_how\":9", -EBADMSG);

@@ -3,9 +3,9 @@
 
 /*
  * A device model for tests without Xen: takes QEMU's arguments, of which it looks at -xen-domid,
- * -S, -incoming and the daemon's monitor (-chardev socket,id=xendmd-monitor,fd=N,…), speaks QMP
- * there and writes `state` = `running` to xenstore as QEMU does. How it misbehaves is told by
- * "-fakedm SPEC" or XENDMD_FAKEDM, comma-separated:
+ * -S, -incoming, "-serial pty" (a real one), -vnc HOST:DISPLAY and the daemon's monitor (-chardev
+ * socket,id=xendmd-monitor,fd=N,…), speaks QMP there and writes `state` = `running` to xenstore as
+ * QEMU does. How it misbehaves is told by "-fakedm SPEC" or XENDMD_FAKEDM, comma-separated:
  *
  *   exit=N signal=N          end at once, or after=MS after the start
  *   write-state-then-die     exit 1 right after `state` was written
@@ -14,6 +14,9 @@
  *   status=WORD              what query-status answers; "null" is JSON's
  *   close-qmp garbage-qmp huge-qmp-line silent-qmp      on the monitor
  *   flood-stderr=BYTES       lines on stderr before anything else; say=TEXT one line
+ *   answers=DIR              DIR/COMMAND is the reply: {"return": …} or {"error": …}; empty: none
+ *                            comes; a string: the connection ends
+ *   commands=FILE            each command is noted there, a line of JSON
  *   ignore-quit ignore-term  leftovers  (a process of its own session stays behind)
  *   show-self              fds, limits, namespaces, directory on stderr, a line each
  *   xenstored=PATH           socket of xenstored (else XENSTORED_PATH)
@@ -37,6 +40,7 @@
 
 #define LINE_MAX_BYTES 65536
 #define HUGE_LINE_BYTES (4 * 1024 * 1024)
+#define SERIALS_MAX 4
 
 static struct {
 	char spec[1024];
@@ -47,6 +51,9 @@ static struct {
 	int64_t start_ms, ready_ms, end_ms; /* -1: never */
 	size_t len;
 	char line[LINE_MAX_BYTES];
+	char serials[SERIALS_MAX][64]; /* "pty:/dev/pts/3" */
+	unsigned serials_len;
+	const char *vnc;
 } dm = {.listen_fd = -1, .client = -1, .exit_code = -1, .end_ms = -1, .status = "running"};
 
 static volatile sig_atomic_t got_term;
@@ -98,6 +105,25 @@ static void read_chardev(const char *value)
 	}
 }
 
+/* The master stays open: it is what proves that the pty is ours. */
+static void add_serial(const char *value)
+{
+	int fd = -1;
+
+	if (dm.serials_len == SERIALS_MAX) {
+		return;
+	}
+	if (!strcmp(value, "pty")) {
+		fd = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
+	}
+	if (fd >= 0 && grantpt(fd) == 0 && unlockpt(fd) == 0) {
+		snprintf(dm.serials[dm.serials_len++], sizeof(dm.serials[0]), "pty:%.50s",
+			ptsname(fd));
+	} else {
+		snprintf(dm.serials[dm.serials_len++], sizeof(dm.serials[0]), "%.60s", value);
+	}
+}
+
 static void read_arguments(int argc, char *argv[])
 {
 	const char *env = getenv("XENDMD_FAKEDM");
@@ -115,6 +141,10 @@ static void read_arguments(int argc, char *argv[])
 			dm.domid = value;
 		} else if (!strcmp(argv[i], "-chardev")) {
 			read_chardev(value);
+		} else if (!strcmp(argv[i], "-serial")) {
+			add_serial(value);
+		} else if (!strcmp(argv[i], "-vnc")) {
+			dm.vnc = value;
 		} else if (!strcmp(argv[i], "-fakedm")) {
 			snprintf(dm.spec, sizeof(dm.spec), "%s", value);
 		}
@@ -338,6 +368,61 @@ static struct json_object *status_object(void)
 	return status;
 }
 
+static void add_chardev(struct json_object *list, const char *label, const char *filename)
+{
+	struct json_object *entry = json_object_new_object();
+
+	json_object_object_add(entry, "label", json_object_new_string(label));
+	json_object_object_add(entry, "filename", json_object_new_string(filename));
+	json_object_object_add(entry, "frontend-open", json_object_new_boolean(true));
+	json_object_array_add(list, entry);
+}
+
+static struct json_object *chardevs(void)
+{
+	struct json_object *list = json_object_new_array();
+	char label[32];
+
+	add_chardev(list, "compat_monitor0", "null");
+	for (unsigned i = 0; i < dm.serials_len; i++) {
+		snprintf(label, sizeof(label), "serial%u", i);
+		add_chardev(list, label, dm.serials[i]);
+	}
+	return list;
+}
+
+static struct json_object *vnc_object(void)
+{
+	struct json_object *vnc = json_object_new_object();
+	const char *display = dm.vnc ? strrchr(dm.vnc, ':') : NULL;
+	char text[32];
+
+	json_object_object_add(vnc, "enabled", json_object_new_boolean(display != NULL));
+	if (display) {
+		json_object_object_add(
+			vnc, "host", json_object_new_string_len(dm.vnc, display - dm.vnc));
+		snprintf(text, sizeof(text), "%u", 5900 + (unsigned)atoi(display + 1));
+		json_object_object_add(vnc, "service", json_object_new_string(text));
+		json_object_object_add(vnc, "family", json_object_new_string("ipv4"));
+		json_object_object_add(vnc, "auth", json_object_new_string("none"));
+	}
+	return vnc;
+}
+
+/* Commands that change something and of which nothing is to be seen. */
+static bool is_taken(const char *name)
+{
+	static const char *const names[] = {
+		"change-vnc-password", "set_password", "device_add", NULL};
+
+	for (unsigned i = 0; names[i]; i++) {
+		if (!strcmp(name, names[i])) {
+			return true;
+		}
+	}
+	return false;
+}
+
 static void set_running(bool running)
 {
 	dm.running = running;
@@ -361,6 +446,12 @@ static bool execute(const char *name, struct json_object *reply)
 		result = status_object();
 	} else if (!strcmp(name, "stop") || !strcmp(name, "cont")) {
 		set_running(name[0] == 'c');
+	} else if (!strcmp(name, "query-chardev")) {
+		result = chardevs();
+	} else if (!strcmp(name, "query-vnc")) {
+		result = vnc_object();
+	} else if (is_taken(name)) {
+		result = NULL;
 	} else if (!strcmp(name, "system_powerdown")) {
 		send_event("POWERDOWN");
 	} else if (!strcmp(name, "quit")) {
@@ -373,6 +464,32 @@ static bool execute(const char *name, struct json_object *reply)
 	return quit;
 }
 
+static void note_command(const char *line)
+{
+	const char *path = option("commands");
+	FILE *f = path ? fopen(path, "ae") : NULL;
+
+	if (f) {
+		fprintf(f, "%s\n", line);
+		fclose(f);
+	}
+}
+
+/* True when the reply to NAME is the test's: REPLY is it, NULL for none. */
+static bool given_answer(const char *name, struct json_object **reply)
+{
+	const char *dir = option("answers");
+	char path[512];
+
+	snprintf(path, sizeof(path), "%s/%s", dir ? dir : "", name);
+	if (!dir || access(path, R_OK) < 0) {
+		return false;
+	}
+	json_object_put(*reply);
+	*reply = json_object_from_file(path);
+	return true;
+}
+
 static void on_line(const char *line)
 {
 	struct json_object *request = json_tokener_parse(line), *name, *id;
@@ -383,12 +500,20 @@ static void on_line(const char *line)
 		!json_object_object_get_ex(request, "execute", &name)) {
 		command_not_found(reply, "?");
 	} else {
-		quit = execute(json_object_get_string(name), reply);
-		if (json_object_object_get_ex(request, "id", &id)) {
+		note_command(line);
+		if (!given_answer(json_object_get_string(name), &reply)) {
+			quit = execute(json_object_get_string(name), reply);
+		}
+		if (json_object_is_type(reply, json_type_object) &&
+			json_object_object_get_ex(request, "id", &id)) {
 			json_object_object_add(reply, "id", json_object_get(id));
 		}
 	}
-	send_text(json_object_to_json_string_ext(reply, JSON_C_TO_STRING_PLAIN));
+	if (json_object_is_type(reply, json_type_string)) {
+		drop_client();
+	} else if (reply) {
+		send_text(json_object_to_json_string_ext(reply, JSON_C_TO_STRING_PLAIN));
+	}
 	json_object_put(reply);
 	json_object_put(request);
 	if (quit) {

@@ -1,10 +1,12 @@
 /* SPDX-FileCopyrightText: The xendmd authors
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * xsctl read PATH | write PATH VALUE | rm PATH | ls PATH: what the shell tests need of xenstore,
- * without the package xenstore-utils. Uses XENSTORED_PATH. An absent node: exit status 1, silent.
+ * xsctl read PATH | write PATH VALUE | rm PATH | ls PATH | perms PATH: what the shell tests need of
+ * xenstore, without the package xenstore-utils. Permissions are printed as "n0,r5". Uses
+ * XENSTORED_PATH. An absent node: exit status 1, silent.
  */
 #include <errno.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -35,6 +37,24 @@ static int print(struct xs_handle *xs, const char *path)
 	return value ? 0 : 1;
 }
 
+static int print_perms(struct xs_handle *xs, const char *path)
+{
+	static const char letters[] = "nwrb"; /* by XS_PERM_READ and XS_PERM_WRITE */
+	unsigned n = 0;
+	struct xs_permissions *perms = xs_get_permissions(xs, XBT_NULL, path, &n);
+
+	for (unsigned i = 0; perms && i < n; i++) {
+		bool r = perms[i].perms & XS_PERM_READ, w = perms[i].perms & XS_PERM_WRITE;
+
+		printf("%s%c%u", i ? "," : "", letters[2 * r + w], perms[i].id);
+	}
+	if (perms) {
+		putchar('\n');
+	}
+	free(perms);
+	return perms ? 0 : 1;
+}
+
 static int run(struct xs_handle *xs, int argc, char **argv)
 {
 	if (argc == 3 && !strcmp(argv[1], "read")) {
@@ -43,13 +63,16 @@ static int run(struct xs_handle *xs, int argc, char **argv)
 	if (argc == 3 && !strcmp(argv[1], "ls")) {
 		return list(xs, argv[2]);
 	}
+	if (argc == 3 && !strcmp(argv[1], "perms")) {
+		return print_perms(xs, argv[2]);
+	}
 	if (argc == 3 && !strcmp(argv[1], "rm")) {
 		return xs_rm(xs, XBT_NULL, argv[2]) ? 0 : 1;
 	}
 	if (argc == 4 && !strcmp(argv[1], "write")) {
 		return xs_write(xs, XBT_NULL, argv[2], argv[3], strlen(argv[3])) ? 0 : 1;
 	}
-	fprintf(stderr, "usage: xsctl read|ls|rm PATH, xsctl write PATH VALUE\n");
+	fprintf(stderr, "usage: xsctl read|ls|perms|rm PATH, xsctl write PATH VALUE\n");
 	return 2;
 }
 
