@@ -17,6 +17,7 @@
 
 #include "lib/cleanup.h"
 #include "lib/fsutil.h"
+#include "lib/libxlconf.h"
 #include "lib/mask.h"
 #include "proto/launchspec.h"
 
@@ -135,6 +136,11 @@ static int prepare_files(struct domain *d, struct err *err)
 	return r < 0 || d->handoff ? r : dmlog_open(d->r.log, &d->log_fd, err);
 }
 
+static const char *bios_of(const struct domain *d)
+{
+	return d->def && d->def->libxl ? libxlconf_bios(d->def->libxl) : "seabios";
+}
+
 /* What libxl writes before it spawns (reference/libxl.md 3.3), in one transaction. The old node
  * goes first: its "state" may be an earlier domain's of that number. Where libxl has made the node
  * itself, the memory map of a restored guest is in it. */
@@ -154,7 +160,7 @@ static struct xs_batch *before_start(struct domain *d)
 	xs_batch_mkdir(batch, path);
 	if (d->dom.hvm) {
 		xenlayout_domain(d->dom.domid, "hvmloader/bios", path);
-		xs_batch_write_if_absent(batch, path, "seabios");
+		xs_batch_write_if_absent(batch, path, bios_of(d));
 		xenlayout_domain(d->dom.domid, "hvmloader/allow-memory-relocate", path);
 		xs_batch_write_if_absent(batch, path, "0");
 	}

@@ -138,7 +138,7 @@ unsigned defset_count(const struct defset *set, unsigned *ret_bad);
 
 /* What a command line is built from besides the definition. */
 struct plan_context {
-	uint32_t domid;
+	uint32_t domid, stubdom_id; /* stubdom_id 0: none */
 	char uuid[37];
 	const char *name, *run_dir, *log_file, *qmp_socket; /* borrowed */
 	uint64_t memory_mib;

@@ -168,6 +168,8 @@ bool libxl_disk_has_local_path(const struct libxl_disk *disk);
 /* The key whose value decided on the kind, for messages. */
 #define LIBXLCONF_KIND_KEY(c)                                                                      \
 	((c)->stubdom ? "b_info.device_model_stubdomain" : "b_info.device_model_version")
+/* What hvmloader is to run: "seabios", "ovmf" or "rombios". */
+const char *libxlconf_bios(const struct libxlconf *c);
 /* What kind of device model it asks for; DEFINITION_NO_DM where libxl starts none. */
 enum definition_kind libxlconf_kind(const struct libxlconf *c);
 

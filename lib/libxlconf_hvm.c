@@ -214,6 +214,14 @@ static int check_bios(const struct libxlconf *c, const struct json_node *node, s
 	return 0;
 }
 
+const char *libxlconf_bios(const struct libxlconf *c)
+{
+	if (c->hvm.bios != BIOS_UNKNOWN) {
+		return bios_names[c->hvm.bios];
+	}
+	return c->version == LIBXL_DM_TRADITIONAL ? "rombios" : "seabios";
+}
+
 /* NODE is b_info. */
 static int set_video(struct libxlconf *c, const struct json_node *node, struct err *err)
 {

@@ -2,7 +2,9 @@
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Screens and cards: reference/libxl.md 2.2 and 2.3. */
 #include <arpa/inet.h>
+#include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "lib/cleanup.h"
@@ -27,30 +29,34 @@ static bool has_display_number(const struct libxlplan *p, const char *listen)
 	return strchr(listen, ':') != NULL;
 }
 
-void libxlplan_vnc_address(
-	const struct libxlplan *p, const struct libxl_vnc *vnc, char *ret, size_t size)
+char *libxlplan_vnc_address(const struct libxlplan *p, const struct libxl_vnc *vnc)
 {
 	bool bare = ours(p, LIBXLDIFF_VNC_IPV6) && is_plain_ipv6(vnc->listen);
+	char *address = NULL;
 
 	if (has_display_number(p, vnc->listen)) {
-		snprintf(ret, size, "%s", vnc->listen);
-	} else {
-		snprintf(ret, size, "%s%s%s:%lld", bare ? "[" : "", vnc->listen, bare ? "]" : "",
-			(long long)vnc->display);
+		address = strdup(vnc->listen);
+	} else if (asprintf(&address, "%s%s%s:%lld", bare ? "[" : "", vnc->listen, bare ? "]" : "",
+			   (long long)vnc->display) < 0) {
+		address = NULL;
 	}
+	if (!address) {
+		p->d->status = -ENOMEM;
+	}
+	return address;
 }
 
 static void vnc(const struct libxlplan *p)
 {
 	const struct libxl_vnc *vnc = vnc_of(p->c);
-	char address[4096];
+	_cleanup_free_ char *address = NULL;
 
 	if (!vnc) {
 		vmdesc_text(p->d, "-vnc", "none");
 		return;
 	}
-	libxlplan_vnc_address(p, vnc, address, sizeof(address));
-	vmdesc_list(p->d, "-vnc", "vnc", "%s", address);
+	address = libxlplan_vnc_address(p, vnc);
+	vmdesc_list(p->d, "-vnc", "vnc", "%s", address ? address : "");
 	if (vnc->passwd && *vnc->passwd) {
 		vmdesc_set_switch(p->d, "password", true);
 	}

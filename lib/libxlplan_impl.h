@@ -37,9 +37,8 @@ void libxlplan_display(const struct libxlplan *p);
 void libxlplan_sdl_env(const struct libxlplan *p);
 void libxlplan_spice(const struct libxlplan *p);
 void libxlplan_vga(const struct libxlplan *p);
-/* "HOST:DISPLAY" into RET. */
-void libxlplan_vnc_address(
-	const struct libxlplan *p, const struct libxl_vnc *vnc, char *ret, size_t size);
+/* "HOST:DISPLAY"; the caller frees; NULL when out of memory, which the description knows then. */
+char *libxlplan_vnc_address(const struct libxlplan *p, const struct libxl_vnc *vnc);
 
 /* libxlplan_devices.c */
 void libxlplan_serials(const struct libxlplan *p);

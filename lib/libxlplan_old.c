@@ -13,7 +13,7 @@
 static void vnc(const struct libxlplan *p)
 {
 	const struct libxl_vnc *vnc = vnc_of(p->c);
-	char address[4096];
+	_cleanup_free_ char *address = NULL;
 
 	if (!vnc) {
 		if (!sdl_of(p->c)) {
@@ -21,8 +21,9 @@ static void vnc(const struct libxlplan *p)
 		}
 		return;
 	}
-	libxlplan_vnc_address(p, vnc, address, sizeof(address));
-	vmdesc_text(p->d, "-vnc", "%s%s", address, vnc->passwd && *vnc->passwd ? ",password" : "");
+	address = libxlplan_vnc_address(p, vnc);
+	vmdesc_text(p->d, "-vnc", "%s%s", address ? address : "",
+		vnc->passwd && *vnc->passwd ? ",password" : "");
 	if (vnc->findunused) {
 		vmdesc_switch(p->d, "-vncunused");
 	}

@@ -109,7 +109,7 @@ int plan_find_program(
 
 /* The values' text, for as long as a plan is built. */
 struct context_text {
-	char domid[16], memory_mib[24], vcpus[16];
+	char domid[16], stubdom_id[16], memory_mib[24], vcpus[16], incoming[16];
 	struct subst_values values;
 };
 
@@ -122,7 +122,11 @@ static void fill_values(const struct plan_context *context, struct context_text 
 	snprintf(ret->memory_mib, sizeof(ret->memory_mib), "%llu",
 		(unsigned long long)context->memory_mib);
 	snprintf(ret->vcpus, sizeof(ret->vcpus), "%u", context->vcpus);
+	snprintf(ret->stubdom_id, sizeof(ret->stubdom_id), "%u", context->stubdom_id);
+	snprintf(ret->incoming, sizeof(ret->incoming), "fd:%d", context->incoming_fd);
 	v[SUBST_DOMID] = ret->domid;
+	v[SUBST_STUBDOM_ID] = context->stubdom_id ? ret->stubdom_id : NULL;
+	v[SUBST_STUBDOM_RESTORE_INCOMING_ARG] = context->incoming_fd ? ret->incoming : NULL;
 	v[SUBST_NAME] = context->name;
 	v[SUBST_UUID] = context->uuid[0] ? context->uuid : NULL;
 	v[SUBST_QMP_SOCKET] = context->qmp_socket;
@@ -155,18 +159,23 @@ static int expand_list(const struct strv *list, const char *what, bool assignmen
 	return 0;
 }
 
-static size_t bytes_of(const struct strv *v)
+static size_t bytes_of(const struct strv *v, size_t *longest)
 {
 	size_t sum = 0;
 
 	for (size_t i = 0; i < v->len; i++) {
-		sum += strlen(v->items[i]) + 1;
+		size_t len = strlen(v->items[i]);
+
+		*longest = len > *longest ? len : *longest;
+		sum += len + 1;
 	}
 	return sum;
 }
 
 static int check_size(const struct plan *plan, struct err *err)
 {
+	size_t longest = 0, bytes;
+
 	if (strv_status(&plan->argv) < 0 || strv_status(&plan->env) < 0) {
 		return err_set(err, -ENOMEM, "out of memory");
 	}
@@ -174,7 +183,12 @@ static int check_size(const struct plan *plan, struct err *err)
 		return err_set(
 			err, -E2BIG, "more than %d arguments or variables", LIMIT_ARGV_ITEMS);
 	}
-	if (bytes_of(&plan->argv) + bytes_of(&plan->env) > LIMIT_ARGV_BYTES) {
+	bytes = bytes_of(&plan->argv, &longest) + bytes_of(&plan->env, &longest);
+	if (longest > LIMIT_ARG_BYTES) {
+		return err_set(err, -E2BIG, "an argument or variable has more than %d bytes",
+			LIMIT_ARG_BYTES);
+	}
+	if (bytes > LIMIT_ARGV_BYTES) {
 		return err_set(err, -E2BIG, "arguments and variables have more than %d bytes",
 			LIMIT_ARGV_BYTES);
 	}
@@ -303,6 +317,11 @@ static int build(const struct definition *d, const struct plan_context *context,
 	int r;
 
 	fill_values(context, &text);
+	if (d->kind == DEFINITION_STUBDOM_LINUX) {
+		/* The stub domain's init puts its own number in. */
+		text.values.values[SUBST_STUBDOM_RESTORE_INCOMING_ARG] =
+			"$STUBDOM_RESTORE_INCOMING_ARG";
+	}
 	if (d->libxl) {
 		r = build_libxl(d->libxl, d->binary, false, context, config, plan, err);
 	} else {

@@ -170,6 +170,7 @@ static int render_plan(const struct definition *d, const struct render_params *p
 	const struct plan_config config = plan_places(params->config);
 	int r = context_init(&context, d, params->domid, err);
 
+	context.plan.stubdom_id = (uint32_t)params->stubdom_id;
 	if (r == 0) {
 		r = plan_build(d, &context.plan, &config, &plan, err);
 	}
@@ -228,9 +229,13 @@ int render_definition(const struct render_params *params, struct json_object **r
 	struct json_node root, libxl;
 	int r;
 
-	if (params->domid == 0 || params->domid >= DOMID_FIRST_RESERVED) {
-		return err_set(err, -EINVAL, "%s: no guest has the number %llu", params->file,
-			(unsigned long long)params->domid);
+	if (params->domid == 0 || params->domid >= DOMID_FIRST_RESERVED ||
+		params->stubdom_id >= DOMID_FIRST_RESERVED) {
+		bool stub = params->stubdom_id >= DOMID_FIRST_RESERVED;
+
+		return err_set(err, -EINVAL, "%s: no %s has the number %llu", params->file,
+			stub ? "stub domain" : "guest",
+			(unsigned long long)(stub ? params->stubdom_id : params->domid));
 	}
 	r = json_doc_parse(&doc, params->file, params->text, params->len, err);
 	if (r < 0) {

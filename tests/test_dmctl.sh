@@ -250,6 +250,11 @@ has out '"argv": null'
 has out '"dm_argv"'
 expect 0 render "$dir/stub.json"
 has out '-xen-domid'
+printf '{"libxl":%s,"extra_args":["-x","$STUBDOM_ID","$STUBDOM_RESTORE_INCOMING_ARG"],"restore_from":"/s"}' \
+	"$(cat "$dir/stub.json")" >"$dir/stubdef.json"
+expect 0 render --domid 3 --stubdom-id 4711 "$dir/stubdef.json"
+tail -n 3 "$dir/out" | tr '\n' ' ' | grep -qxF -e '-x 4711 $STUBDOM_RESTORE_INCOMING_ARG ' || bad 'placeholders of a stub domain'
+[ "$(grep -A1 -xF -e '-incoming' "$dir/out" | tail -n 1)" = '$STUBDOM_RESTORE_INCOMING_ARG' ] || bad 'incoming of a stub domain'
 printf '{"c_info":{"type":"hvm"},"b_info":{"type.hvm":{"vnc":{"passwd":"geheim"}}}}' >"$dir/secret.json"
 expect 0 render --json "$dir/secret.json"
 has out 'change-vnc-password'

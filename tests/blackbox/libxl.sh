@@ -17,7 +17,7 @@ libxl()
 }
 
 step 'an HVM guest'
-libxl 'web1' hvm ', "max_vcpus": 2, "type.hvm": {"serial": "pty"}' \
+libxl 'web1' hvm ', "max_vcpus": 2, "type.hvm": {"serial": "pty", "bios": "ovmf"}' \
 	', "disks": [{"pdev_path": "/srv/a,b.raw", "vdev": "hda", "format": "raw", "readwrite": 1}]'
 create web1
 wait_state "$D" running
@@ -34,6 +34,7 @@ jq -r '.argv[]' "$W/out" | cmp - "$W/ours" || fail 'render shows something else'
 tr '\0' '\n' <"/proc/$PID/environ" | sort >"$W/environ"
 [[ $(grep -c '^XEN_QEMU_CONSOLE_LIMIT=1048576$' "$W/environ") == 1 ]] || fail 'console limit'
 has "$W/environ" "^XEN_DOMAIN_ID=$D$"
+[[ $(xs read "/local/domain/$D/hvmloader/bios") == ovmf ]] || fail "bios: $(xs read "/local/domain/$D/hvmloader/bios")"
 destroy "$D"
 wait_gone "$D"
 
