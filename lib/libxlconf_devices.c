@@ -57,6 +57,17 @@ static void make_mac(const struct libxlconf *c, struct libxl_nic *nic)
 	nic->mac[5] = (uint8_t)hash;
 }
 
+/* Replication has two dozen keys of its own, all of one beginning. */
+static int check_no_colo(const struct json_node *nic, struct err *err)
+{
+	json_object_object_foreach (nic->value, key, value) {
+		if (!strncmp(key, "colo", 4) && value) {
+			return libxlconf_refuse(nic, key, err, "COLO is not supported by xendmd");
+		}
+	}
+	return 0;
+}
+
 static int read_nic(
 	struct libxlconf_reader *r, const struct json_node *node, void *element, struct err *err)
 {
@@ -70,6 +81,9 @@ static int read_nic(
 
 	*nic = (struct libxl_nic){.devid = NO_DEVID, .model = "rtl8139", .bridge = "xenbr0"};
 	status = libxljson_read(node, fields, ARRAY_SIZE(fields), nic, err);
+	if (status == 0) {
+		status = check_no_colo(node, err);
+	}
 	if (status < 0) {
 		return status;
 	}

@@ -205,6 +205,8 @@ static const struct {
 	{LIST("nics", "{\"mac\": \"00:16:3e:00:00:0g\"}"),
 		"nics[0].mac: must be six pairs of hexadecimal digits with colons, is "
 		"\"00:16:3e:00:00:0g\""},
+	{LIST("nics", "{\"colo_checkpoint_host\": \"h\"}"),
+		"nics[0].colo_checkpoint_host: COLO is not supported by xendmd"},
 	{LIST("nics", "{\"devid\": 65536}"), "nics[0].devid: must be from -1 to 65535, is 65536"},
 	{CONFIG("pv", "", ", \"nics\": [{\"nictype\": \"vif_ioemu\"}]"),
 		"nics[0].nictype: a PV or PVH guest can't have an emulated interface"},

@@ -23,6 +23,7 @@
 #include "lib/libxldiff.h"
 #include "lib/libxlplan.h"
 #include "lib/qemuopt.h"
+#include "tests/qemuopt_reader.h"
 
 /* HVM: members of "type.hvm"; BUILD: of "b_info"; LIST: of the whole. */
 #define CONFIG(type, members, build, rest)                                                         \
@@ -459,13 +460,123 @@ static void test_users(void **state)
 	free(before);
 }
 
+/* The property KEY of the N-th option NAME, as QEMU reads it. */
+static const char *read_property(
+	const struct strv *argv, const char *name, unsigned n, const char *implied, const char *key)
+{
+	static struct pair pairs[PAIRS_MAX];
+
+	for (size_t i = 0; i + 1 < argv->len; i++) {
+		if (strcmp(argv->items[i], name) || n-- > 0) {
+			continue;
+		}
+		for (unsigned k = read_options(argv->items[i + 1], implied, pairs); k > 0; k--) {
+			if (!strcmp(pairs[k - 1].key, key)) {
+				return pairs[k - 1].value;
+			}
+		}
+	}
+	fail_msg("no %s of %s", key, name);
+	return NULL;
+}
+
+static struct json_object *object(const char *key, struct json_object *value)
+{
+	struct json_object *o = json_object_new_object();
+
+	json_object_object_add(o, key, value);
+	return o;
+}
+
+static struct json_object *list_of(struct json_object *element)
+{
+	struct json_object *list = json_object_new_array();
+
+	json_object_array_add(list, element);
+	return list;
+}
+
+static void set(struct json_object *o, const char *key, const char *value)
+{
+	json_object_object_add(o, key, json_object_new_string(value));
+}
+
+enum { NAME, DISK, BRIDGE, CHANNEL, TEXTS };
+
+static struct json_object *make_config(char texts[TEXTS][VALUE_MAX])
+{
+	struct json_object *config = json_object_new_object(), *c_info = json_object_new_object();
+	struct json_object *disk = json_object_new_object();
+	struct json_object *channel =
+		object("connection.socket", object("path", json_object_new_string(texts[CHANNEL])));
+
+	set(c_info, "type", "hvm");
+	set(c_info, "name", texts[NAME]);
+	set(disk, "pdev_path", texts[DISK]);
+	set(disk, "vdev", "sda");
+	set(disk, "format", "raw");
+	set(channel, "name", "c");
+	json_object_object_add(config, "c_info", c_info);
+	json_object_object_add(config, "b_info", json_object_new_object());
+	json_object_object_add(config, "disks", list_of(disk));
+	json_object_object_add(
+		config, "nics", list_of(object("bridge", json_object_new_string(texts[BRIDGE]))));
+	json_object_object_add(config, "channels", list_of(channel));
+	return config;
+}
+
+static void plan_argv(const char *text, struct strv *argv)
+{
+	const struct qemuopt_style style = {0};
+	_cleanup_(vmdesc_fini) struct vmdesc d = {0};
+	_cleanup_json_doc_ struct json_doc doc = {0};
+	_cleanup_libxlconf_ struct libxlconf *c = NULL;
+	struct err err = {0};
+	struct json_node root;
+
+	assert_int_equal(json_doc_parse(&doc, "c", text, strlen(text), &err), 0);
+	root = json_doc_root(&doc);
+	if (libxlconf_parse(&root, false, &c, &err) < 0 ||
+		libxlplan_build(c, &plain, &d, &err) < 0) {
+		fail_msg("%s: %s", text, err.text);
+	}
+	assert_int_equal(qemuopt_print(&d, &style, argv, &err), 0);
+}
+
+/* Commas, quotes, newlines and all else: QEMU is told what the configuration says. */
+static void test_read_back(void **state)
+{
+	uint64_t seed = 2463534242u;
+
+	for (unsigned round = 0; round < 3000; round++) {
+		_cleanup_(strv_fini) struct strv argv = {0};
+		struct json_object *config;
+		char texts[TEXTS][VALUE_MAX];
+
+		for (unsigned i = 0; i < TEXTS; i++) {
+			/* a path is not empty */
+			texts[i][0] = i == DISK || i == CHANNEL ? '/' : '\0';
+			make_value(&seed, texts[i] + (texts[i][0] == '/'));
+		}
+		config = make_config(texts);
+		plan_argv(json_object_to_json_string(config), &argv);
+		assert_string_equal(
+			read_property(&argv, "-name", 0, "guest", "guest"), texts[NAME]);
+		assert_string_equal(read_property(&argv, "-drive", 0, NULL, "file"), texts[DISK]);
+		assert_string_equal(read_property(&argv, "-netdev", 0, NULL, "br"), texts[BRIDGE]);
+		assert_string_equal(
+			read_property(&argv, "-chardev", 2, "backend", "path"), texts[CHANNEL]);
+		json_object_put(config);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {cmocka_unit_test(test_differences),
 		cmocka_unit_test(test_memory), cmocka_unit_test(test_steps),
 		cmocka_unit_test(test_lines), cmocka_unit_test(test_whole),
 		cmocka_unit_test(test_incoming), cmocka_unit_test(test_program),
-		cmocka_unit_test(test_users)};
+		cmocka_unit_test(test_users), cmocka_unit_test(test_read_back)};
 	_cleanup_free_ char *passwd = NULL;
 
 	if (asprintf(&passwd, "%s/tests/corpus/libxl-argv/passwd", getenv("XENDMD_TEST_SOURCE")) <

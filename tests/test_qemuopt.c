@@ -2,8 +2,8 @@
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /*
- * What is written is read back by QEMU's own rule (opts_do_parse() in util/qemu-option.c), which
- * is written down here a second time: the values are those that were meant, whatever is in them.
+ * What is written is read back by QEMU's own rule (qemuopt_reader.h): the values are those that
+ * were meant, whatever is in them.
  */
 #include <errno.h>
 #include <setjmp.h>
@@ -18,77 +18,9 @@
 
 #include "lib/cleanup.h"
 #include "lib/qemuopt.h"
+#include "tests/qemuopt_reader.h"
 
 #define ROUNDS 20000
-#define PAIRS_MAX 8
-#define VALUE_MAX 40
-
-struct pair {
-	char key[32], value[2 * VALUE_MAX];
-};
-
-/* A value ends at a comma that has no second one behind it. Returns what follows. */
-static const char *read_value(const char *text, char *ret)
-{
-	while (*text) {
-		if (*text == ',') {
-			if (text[1] != ',') {
-				break;
-			}
-			text++;
-		}
-		*ret++ = *text++;
-	}
-	*ret = '\0';
-	return text;
-}
-
-/* Properties of TEXT; IMPLIED is the key of a first word without "=". */
-static unsigned read_options(const char *text, const char *implied, struct pair *ret)
-{
-	unsigned count = 0;
-
-	while (*text) {
-		size_t len = strcspn(text, "=,");
-		struct pair *p = &ret[count++];
-
-		assert_true(count <= PAIRS_MAX);
-		if (text[len] != '=' && count == 1 && implied) {
-			snprintf(p->key, sizeof(p->key), "%s", implied);
-			text = read_value(text, p->value);
-		} else {
-			assert_true(len < sizeof(p->key));
-			snprintf(p->key, sizeof(p->key), "%.*s", (int)len, text);
-			/* without "=" it would be a switch */
-			assert_int_equal(text[len], '=');
-			text = read_value(text + len + 1, p->value);
-		}
-		text += *text == ',';
-	}
-	return count;
-}
-
-static uint64_t next(uint64_t *state)
-{
-	*state ^= *state >> 12;
-	*state ^= *state << 25;
-	*state ^= *state >> 27;
-	return *state * UINT64_C(0x2545f4914f6cdd1d);
-}
-
-/* Rich in what could be special. */
-static void make_value(uint64_t *state, char ret[VALUE_MAX])
-{
-	static const char *const pieces[] = {",", ",", ",,", "=", "\"", "'", "\\", "\n", "\t", " ",
-		"$", "%", "a", "on", "id=x", ",id=y", "\xc3\xa4", "\xe2\x82\xac", "help", "?", "/",
-		"[", "{", "\x01"};
-	unsigned count = next(state) % 8;
-
-	*ret = '\0';
-	for (unsigned i = 0; i < count; i++) {
-		strcat(ret, pieces[next(state) % ARRAY_SIZE(pieces)]);
-	}
-}
 
 static void test_read_back(void **state)
 {
