@@ -34,6 +34,8 @@ hand()
 		HANDED=yes $RUN "$HANDOFF" -xen-domid "$D" -name guest "$@" -fakedm "xenstored=$W/xs,show-self${spec:+,$spec}" \
 			</dev/null >>"$W/log/$D.log" 2>&1 7</dev/zero 12<"$W/etc/xendmd.json" &
 		echo $! >"$W/helper.$D"
+		# libxl's child has xl's command line until it executes the helper
+		while [[ -e /proc/$! && $(readlink "/proc/$!/exe") != */@(dm-handoff|fakedm) ]]; do sleep 0.02; done
 		sleep "$LATE"
 		xs write "/local/domain/$D/image/device-model-pid" "$(cat "$W/helper.$D")"
 		wait "$!"
@@ -350,6 +352,27 @@ xs rm "/local/domain/0/device-model/$D"
 destroy "$D"
 wait_gone "$D"
 conf
+
+step 'the QEMU of a stub domain'
+guest stubbed
+GUEST=$D
+guest stubbed-dm
+STUB=$D
+xs write "/local/domain/$STUB/target" "$GUEST"
+hand ''
+wait_until "the stub's backend" is "$GUEST" ".stubdom.domid == $STUB and .stubdom.backend.state == \"running\""
+wait_until 'it is named' eval '[[ $(pid_node) == $(field "$GUEST" stubdom.backend.pid) ]]'
+must_fail 3 dmctl status "$STUB"
+let_go
+wait_until 'the helper leaves' helper_gone
+PID=$(pid_node)
+libxl_destroy
+wait_until 'it ends' eval '! lives $PID'
+D=$GUEST
+xs rm "/local/domain/0/device-model/$D"
+destroy "$D"
+wait_gone "$D"
+nothing_left
 
 step 'soft reset: another one for the same domain'
 guest reset

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
 # One boot of the lab: a folder of its own under the build folder, QEMU, and what comes out of it.
-#   RUN_DIR/share      /lab in dom0: command, put/, get/, status, evidence/, guest/ and t/
+#   RUN_DIR/share      /lab in dom0: command, put/, get/, status, evidence/, guest/, t/ and vmlinuz
 #   RUN_DIR/console    what Xen and dom0 said
 # shellcheck shell=bash
 
@@ -18,6 +18,7 @@ boot_begin()
 	RUN_DIRS+=("$RUN_DIR")
 	mkdir -p "$RUN_DIR"/share/{put,get,evidence}
 	cp -r "$LAB_DIR/guest" "$LAB_DIR/t" "$RUN_DIR/share/"
+	cp "$BOOT_IMAGE/vmlinuz" "$RUN_DIR/share/" # also a PV guest's
 	: >"$RUN_DIR/share/put.list"
 	: >"$RUN_DIR/share/get.list"
 	project_tar "$release" "$RUN_DIR/share/project.tar"
