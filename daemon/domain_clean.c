@@ -70,6 +70,28 @@ static void keep_run_dir(struct domain *d)
 	}
 }
 
+/* The number already belongs to another domain, perhaps with a device model that is not ours. */
+static bool has_successor(const struct domain *d)
+{
+	struct toolstack_domain now;
+
+	return toolstack_get(d->s->ts, d->dom.domid, &now) == 0 &&
+	       memcmp(now.uuid, d->dom.uuid, sizeof(now.uuid));
+}
+
+/* libxl removes them itself only while image/device-model-pid says that there is a device model. */
+static void remove_libxl_sockets(const struct domain *d)
+{
+	static const char *const names[] = {"qmp-libxl", "qmp-libxenstat"};
+	char path[PATH_MAX];
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		snprintf(path, sizeof(path), "%s/%s-%u", d->s->paths->xen_run_dir, names[i],
+			d->dom.domid);
+		unlink(path);
+	}
+}
+
 static void remove_files(struct domain *d)
 {
 	char path[PATH_MAX];
@@ -77,6 +99,9 @@ static void remove_files(struct domain *d)
 
 	if (!is_ours(d) && !leaves(d)) {
 		return;
+	}
+	if (domain_handoff_is_source(d) && !has_successor(d)) {
+		remove_libxl_sockets(d);
 	}
 	/* When the domain goes its directory goes, ours or not: a record may have been broken. */
 	if (!leaves(d)) {
@@ -110,15 +135,6 @@ static void on_nodes_removed(void *ctx, int status, const struct xs_results *res
 		return;
 	}
 	finish(d);
-}
-
-/* The number already belongs to another domain, perhaps with a device model that is not ours. */
-static bool has_successor(const struct domain *d)
-{
-	struct toolstack_domain now;
-
-	return toolstack_get(d->s->ts, d->dom.domid, &now) == 0 &&
-	       memcmp(now.uuid, d->dom.uuid, sizeof(now.uuid));
 }
 
 static void remove_node(struct domain *d, bool gone)

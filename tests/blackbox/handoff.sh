@@ -144,10 +144,13 @@ has "$W/log/$D.log" "^env $D\$"
 wait_until "QEMU's pid" pid_is_qemus
 let_go
 wait_until 'the helper leaves' helper_gone
+mkdir -p "$W/xenrun" && touch "$W/xenrun/qmp-libxl-$D" "$W/xenrun/qmp-libxenstat-$D" "$W/xenrun/qmp-libxl-4711"
 kill -KILL "$(field "$D" pid)"
 reached "$D" exited 'SIGKILL while its domain lives'
 [[ $(hv list | awk -v d="$D" '$1 == d { print $6 }') == 1 ]] || fail "no crash: $(hv list)"
 [[ -z $(pid_node) ]] || fail 'xenstore names a dead device model'
+[[ $(ls "$W/xenrun") == qmp-libxl-4711 ]] || fail "libxl's sockets: $(ls "$W/xenrun")"
+rm "$W/xenrun/qmp-libxl-4711"
 must_fail 1 dmctl start "$D"
 destroy "$D"
 wait_gone "$D"
