@@ -42,6 +42,16 @@ struct scan {
 	size_t steps_len;
 	struct jsonscan_value *found;
 	bool started, done;
+	const struct jsonscan_bounds *bounds;
+};
+
+/* What no caller may exceed. */
+static const struct jsonscan_bounds widest = {
+	.depth = LIMIT_JSON_DEPTH,
+	.members = LIMIT_JSON_VALUES,
+	.key_bytes = SIZE_MAX,
+	.string_bytes = SIZE_MAX,
+	.number_bytes = SIZE_MAX,
 };
 
 void jsonscan_path_add_key(char *path, size_t size, const char *key, size_t len)
@@ -120,6 +130,12 @@ static int fail_at(struct scan *s, size_t offset, const char *fmt, ...)
 	return -EINVAL;
 }
 
+static int fail_bound(struct scan *s, const char *what, size_t bound)
+{
+	fail_at(s, s->at, "%s, at most %zu", what, bound);
+	return -E2BIG;
+}
+
 static int fail_unexpected(struct scan *s, const char *wanted)
 {
 	unsigned char c;
@@ -171,6 +187,9 @@ static int scan_number(struct scan *s)
 	if (r < 0) {
 		return fail_at(s, s->at, "%s", why);
 	}
+	if (used > s->bounds->number_bytes) {
+		return fail_bound(s, "a longer number", s->bounds->number_bytes);
+	}
 	s->at += used;
 	return 0;
 }
@@ -200,6 +219,9 @@ static int push(struct scan *s, bool object)
 {
 	if (s->depth == LIMIT_JSON_DEPTH) {
 		return fail_at(s, s->at, "nested deeper than %d", LIMIT_JSON_DEPTH);
+	}
+	if (s->depth >= s->bounds->depth) {
+		return fail_bound(s, "nested deeper", s->bounds->depth);
 	}
 	s->frames[s->depth++] = (struct frame){.object = object, .first_key = s->keys_len};
 	s->at++;
@@ -242,12 +264,26 @@ static void value_ended(struct scan *s)
 	}
 }
 
+static int check_string(struct scan *s, const struct key *string, size_t bytes)
+{
+	if (string->len > bytes) {
+		return fail_bound(s, "a longer string", bytes);
+	}
+	if (s->bounds->no_controls && jsonstr_has_controls(string->raw, string->len)) {
+		fail_at(s, s->at, "a control character in a string");
+		return -E2BIG;
+	}
+	return 0;
+}
+
 static int scan_scalar(struct scan *s, char c)
 {
-	struct key unused;
+	struct key string;
 
 	if (c == '"') {
-		return scan_string(s, &unused);
+		int r = scan_string(s, &string);
+
+		return r < 0 ? r : check_string(s, &string, s->bounds->string_bytes);
 	}
 	if ((c >= '0' && c <= '9') ||
 		(c == '-' && !(s->at + 1 < s->len && s->text[s->at + 1] == 'I'))) {
@@ -375,7 +411,10 @@ static int scan_key(struct scan *s)
 		return r;
 	}
 	f->key = key;
-	r = add_key(s, key);
+	r = check_string(s, &key, s->bounds->key_bytes);
+	if (r == 0) {
+		r = add_key(s, key);
+	}
 	if (r < 0) {
 		return r;
 	}
@@ -402,6 +441,9 @@ static int scan_next(struct scan *s)
 	}
 	s->at++;
 	f->index++;
+	if (f->index >= s->bounds->members) {
+		return fail_bound(s, "more members or elements", s->bounds->members);
+	}
 	s->expect = f->object ? EXPECT_KEY : EXPECT_VALUE;
 	return 0;
 }
@@ -447,7 +489,13 @@ int jsonscan_check(const char *text, size_t len, struct jsonscan_error *ret)
 
 int jsonscan_check_max(const char *text, size_t len, size_t max, struct jsonscan_error *ret)
 {
-	struct scan s = {.text = text, .len = len, .error = ret};
+	return jsonscan_check_bounds(text, len, max, &widest, ret);
+}
+
+int jsonscan_check_bounds(const char *text, size_t len, size_t max,
+	const struct jsonscan_bounds *bounds, struct jsonscan_error *ret)
+{
+	struct scan s = {.text = text, .len = len, .error = ret, .bounds = bounds};
 
 	*ret = (struct jsonscan_error){.place = {1, 1}};
 	if (len > max) {
@@ -469,7 +517,8 @@ int jsonscan_find(const char *text, size_t len, const struct jsonscan_step *step
 		.error = &error,
 		.steps = steps,
 		.steps_len = steps_len,
-		.found = &found};
+		.found = &found,
+		.bounds = &widest};
 
 	if (scan_run(&s) < 0 || !s.started) {
 		return -ENOENT;

@@ -9,6 +9,7 @@
  * at most LIMIT_JSON_BYTES with a stack of LIMIT_JSON_DEPTH, and equal keys are found by sorting.
  * "\u0000" is refused as well, because keys and values end up as C strings.
  */
+#include <stdbool.h>
 #include <stddef.h>
 
 #define JSONSCAN_PATH_MAX 192
@@ -28,6 +29,16 @@ int jsonscan_check(const char *text, size_t len, struct jsonscan_error *ret);
 
 /* The same with another limit than LIMIT_JSON_BYTES, for messages that carry a file. */
 int jsonscan_check_max(const char *text, size_t len, size_t max, struct jsonscan_error *ret);
+
+/* Narrower bounds than the grammar's, for what a peer sends. Lengths are those of the raw text. */
+struct jsonscan_bounds {
+	unsigned depth, members; /* of one object or array */
+	size_t key_bytes, string_bytes, number_bytes;
+	bool no_controls; /* no escaped control characters but tab, newline and carriage return */
+};
+/* As jsonscan_check_max(), and -E2BIG for a well-formed text that exceeds BOUNDS. */
+int jsonscan_check_bounds(const char *text, size_t len, size_t max,
+	const struct jsonscan_bounds *bounds, struct jsonscan_error *ret);
 
 /* One step of a path: a member (KEY, decoded) or, with KEY NULL, an element. */
 struct jsonscan_step {

@@ -300,6 +300,21 @@ bool jsonstr_equals(const char *raw, size_t len, const char *decoded)
 	return !*decoded;
 }
 
+bool jsonstr_has_controls(const char *raw, size_t len)
+{
+	struct cursor x = {.p = raw, .end = raw + len};
+	int c, before = 0;
+
+	while ((c = cursor_next(&x)) >= 0) {
+		if ((c < 0x20 && c != '\t' && c != '\n' && c != '\r') || c == 0x7f ||
+			(before == 0xc2 && c < 0xa0)) {
+			return true;
+		}
+		before = c;
+	}
+	return false;
+}
+
 size_t jsonstr_raw_offset(const char *raw, size_t len, size_t decoded)
 {
 	struct cursor x = {.p = raw, .end = raw + len};

@@ -21,5 +21,8 @@ int jsonstr_check_number(const char *text, size_t len, size_t *ret_used, const c
 int jsonstr_compare(const char *a, size_t a_len, const char *b, size_t b_len);
 bool jsonstr_equals(const char *raw, size_t len, const char *decoded);
 
+/* It stands for a control character (C0 but tab, newline and carriage return; DEL; C1). */
+bool jsonstr_has_controls(const char *raw, size_t len);
+
 /* Where byte DECODED of the value stands in RAW. */
 size_t jsonstr_raw_offset(const char *raw, size_t len, size_t decoded);

@@ -339,9 +339,54 @@ static void test_compare(void **state)
 	assert_false(jsonstr_equals("a", 1, "ab"));
 }
 
+/* Narrower bounds than the grammar's: well-formed, and more than one wants of a peer. */
+static void test_bounds(void **state)
+{
+	static const struct jsonscan_bounds bounds = {.depth = 2,
+		.members = 2,
+		.key_bytes = 3,
+		.string_bytes = 4,
+		.number_bytes = 5,
+		.no_controls = true};
+	static const struct {
+		const char *text;
+		int status;
+		const char *why;
+	} cases[] = {
+		{"{\"a\":[1]}", 0, NULL},
+		{"{\"a\":[[1]]}", -E2BIG, "nested deeper"},
+		{"[1,2]", 0, NULL},
+		{"[1,2,3]", -E2BIG, "elements"},
+		{"{\"a\":1,\"b\":2,\"c\":3}", -E2BIG, "members"},
+		{"{\"abcd\":1}", -E2BIG, "string"},
+		{"\"abcd\"", 0, NULL},
+		{"\"abcde\"", -E2BIG, "string"},
+		{"12345", 0, NULL},
+		{"123456", -E2BIG, "number"},
+		{"\"\\t\\n\"", 0, NULL},
+		{"\"\\b\"", -E2BIG, "control"},
+		{"\"\x7f\"", -E2BIG, "control"},
+		{"\"\xc2\x9b\"", -E2BIG, "control"},
+		{"\"\xc2\xa0\"", 0, NULL},
+		{"{\"\\f\":1}", -E2BIG, "control"},
+		{"[1,2", -EINVAL, "ends"},
+	};
+	struct jsonscan_error error;
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		assert_int_equal(jsonscan_check_bounds(cases[i].text, strlen(cases[i].text), 100,
+					 &bounds, &error),
+			cases[i].status);
+		if (cases[i].why) {
+			assert_non_null(strstr(error.text, cases[i].why));
+		}
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_bounds),
 		cmocka_unit_test(test_good),
 		cmocka_unit_test(test_bad),
 		cmocka_unit_test(test_nul_bytes),
