@@ -208,7 +208,7 @@ static bool handle_lines(struct monitor *m)
 
 	while ((newline = memchr(start, '\n', m->buffer + m->len - start))) {
 		struct qmp_message message;
-		int r = qmp_parse(start, newline - start, &message, &err);
+		int r = qmp_parse(start, newline - start, false, &message, &err);
 
 		if (r == 0) {
 			r = handle_message(m, &message, &err);

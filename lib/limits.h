@@ -13,19 +13,64 @@
 #define LIMIT_DEFINITION_FILES 8192 /* in one directory */
 #define LIMIT_NAME_BYTES 255	    /* a domain's name, also part of a file name */
 #define LIMIT_ARGV_ITEMS 2048
-#define LIMIT_ARGV_BYTES (512 * 1024)	   /* well below ARG_MAX */
-#define LIMIT_ARG_BYTES (128 * 1024 - 1)   /* execve's MAX_ARG_STRLEN without the NUL */
-#define LIMIT_XS_VALUE_BYTES 4096	   /* XENSTORE_PAYLOAD_MAX */
-#define LIMIT_XS_TRANSACTION_TRIES 16	   /* EAGAIN that long means somebody keeps the tree busy */
-#define LIMIT_XS_PENDING 16384		   /* requests queued to the xenstore thread */
-#define LIMIT_XS_DEADLINE_MS 5000	   /* an answer later than this counts as none */
-#define LIMIT_QMP_LINE_BYTES (1024 * 1024) /* one message from QEMU on our own monitor */
+#define LIMIT_ARGV_BYTES (512 * 1024)	 /* well below ARG_MAX */
+#define LIMIT_ARG_BYTES (128 * 1024 - 1) /* execve's MAX_ARG_STRLEN without the NUL */
+#define LIMIT_XS_VALUE_BYTES 4096	 /* XENSTORE_PAYLOAD_MAX */
+#define LIMIT_XS_TRANSACTION_TRIES 16	 /* EAGAIN that long means somebody keeps the tree busy */
+#define LIMIT_XS_PENDING 16384		 /* requests queued to the xenstore thread */
+#define LIMIT_XS_DEADLINE_MS 5000	 /* an answer later than this counts as none */
 #define LIMIT_QMP_COMMAND_BYTES (64 * 1024) /* one of ours; a socket buffer takes several */
 #define LIMIT_QMP_CHARDEVS 1024		    /* in one answer; QEMU has one for each port */
 #define LIMIT_SERIALS 64		    /* of one guest that xenstore tells of */
 #define LIMIT_VNC_HOST_BYTES 64		    /* an IPv6 address with its interface */
 #define LIMIT_PTYS 128			    /* of one process that are looked at */
 #define LIMIT_PROC_FDS 4096		    /* of one process that are looked at */
+
+/* QMP (docs/qmp.md). Of the device model: */
+#define LIMIT_QMP_LINE_BYTES (256 * 1024)     /* a message; the largest but the schema is 33 kB */
+#define LIMIT_QMP_IDLE_LINE_BYTES (64 * 1024) /* while nothing was asked */
+#define LIMIT_QMP_SCHEMA_BYTES (960 * 1000)   /* query-qmp-schema; libxl dies at 1.04 MB */
+#define LIMIT_QMP_DEPTH 16		      /* QEMU nests 7 deep; libxl with json-c takes 32 */
+#define LIMIT_QMP_MEMBERS 4096		      /* of one object or array */
+#define LIMIT_QMP_KEY_BYTES 64
+#define LIMIT_QMP_STRING_BYTES 4096
+#define LIMIT_QMP_HMP_BYTES (64 * 1024) /* what human-monitor-command prints */
+#define LIMIT_QMP_NUMBER_BYTES 32
+#define LIMIT_QMP_DESC_BYTES 512
+#define LIMIT_QMP_TYPE_BYTES 72		 /* a CPU type: 64 characters and "-cpu" */
+#define LIMIT_QMP_TURN_BYTES (64 * 1024) /* read at once; then it is the others' turn */
+#define LIMIT_QMP_TOMBSTONES 4		 /* commands given up on whose replies may still come */
+#define LIMIT_QMP_VIOLATIONS 16 /* messages of a connection that are dropped before it is */
+#define LIMIT_QMP_EXPIRIES 3	/* deadlines in a row, then a peer behind vchan is dropped */
+/* Messages that nobody asked for: more of them and nothing is read for a while. */
+#define LIMIT_QMP_UNASKED_BYTES (1024 * 1024)
+#define LIMIT_QMP_UNASKED_BYTES_PER_S (256 * 1024)
+#define LIMIT_QMP_PAUSE_MS 100
+/* Events passed on, to clients and into dmctl events; what is above is dropped. */
+#define LIMIT_QMP_EVENT_BURST 32
+#define LIMIT_QMP_EVENTS_PER_S 10
+#define LIMIT_QMP_TOLD_BURST 16
+#define LIMIT_QMP_TOLD_PER_S 1
+/* Of a client: */
+#define LIMIT_QMP_REQUEST_BYTES (64 * 1024)
+#define LIMIT_QMP_ID_BYTES 256
+#define LIMIT_QMP_TOLD_REFUSALS 16 /* commands whose refusal is logged, once each */
+#define LIMIT_QMP_CLIENTS 32	   /* of one domain */
+#define LIMIT_QMP_CLIENTS_ALL 1024 /* of the host */
+#define LIMIT_QMP_CALLS 64	   /* of one domain: our own and those of the control socket */
+#define LIMIT_QMP_CLIENT_OUT_BYTES (1024 * 1024) /* unread replies; more and it is dropped */
+#define LIMIT_QMP_GARBAGE 64 /* texts that are no commands; then it is dropped */
+/* Time, in milliseconds. */
+#define LIMIT_QMP_COMMAND_MS 8000 /* below libxl's 10 s, from the request on */
+#define LIMIT_QMP_SLOW_COMMAND_MS 9000
+#define LIMIT_QMP_HMP_MS 30000
+#define LIMIT_QMP_LONG_COMMAND_MS 120000 /* saving, dumping */
+#define LIMIT_QMP_LEASE_MS 15000	 /* idle time after which a sequence counts as ended */
+#define LIMIT_QMP_GREETING_MS 10000 /* a client waits so long for the device model's first one */
+#define LIMIT_QMP_HALF_LINE_MS 5000 /* for the rest of a line from behind vchan */
+#define LIMIT_QMP_RECONNECT_MS 300  /* doubled with each failure, up to: */
+#define LIMIT_QMP_RECONNECT_MAX_MS 30000
+
 #define LIMIT_CONTROL_CLIENTS 64
 #define LIMIT_CONTROL_FDS 253	   /* with one call; what the kernel passes at once (SCM_MAX_FD) */
 #define LIMIT_CONTROL_ROOT_SHARE 8 /* one place in so many is kept for root */

@@ -19,7 +19,10 @@
 #include "lib/limits.h"
 #include "tests/loop_until.h"
 
-#define GREETING "{\"QMP\": {\"version\": {}, \"capabilities\": []}}\r\n"
+#define GREETING                                                                                   \
+	"{\"QMP\": {\"version\": {\"qemu\": {\"micro\": 1, \"minor\": 2, \"major\": 7}, "          \
+	"\"package\": "                                                                            \
+	"\"\"}, \"capabilities\": []}}\r\n"
 #define CAPABLE "{\"return\": {}, \"id\": 1}\r\n"
 
 /* Answers line N of its clients with answers[N]; NULL closes the connection. */

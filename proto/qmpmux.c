@@ -1,0 +1,300 @@
+/* SPDX-FileCopyrightText: The xendmd authors
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The queue: whose command is next, and what has become of those that were sent. */
+#include "proto/qmpmux.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/cleanup.h"
+#include "lib/json.h"
+#include "proto/qmpmux_private.h"
+
+const char *qmpmux_health_name(enum qmpmux_health health)
+{
+	static const char *const names[] = {[QMPMUX_CONNECTING] = "connecting",
+		[QMPMUX_OK] = "ok",
+		[QMPMUX_SLOW] = "slow",
+		[QMPMUX_QUARANTINED] = "quarantined"};
+
+	return names[health];
+}
+
+int qmpmux_new(struct qmpmux **ret, const struct qmpmux_params *params)
+{
+	struct qmpmux *m = calloc(1, sizeof(*m));
+
+	if (!m) {
+		return -ENOMEM;
+	}
+	*m = (struct qmpmux){.peer = params->peer,
+		.policy = params->policy,
+		.answer_ms = params->answer_ms,
+		.ops = params->ops,
+		.ctx = params->ctx,
+		.in = {.lines = true, .max = LIMIT_QMP_IDLE_LINE_BYTES},
+		.counts = {.rtt_ms = -1}};
+	TAILQ_INIT(&m->clients);
+	TAILQ_INIT(&m->queue);
+	*ret = m;
+	return 0;
+}
+
+struct qmpmux *qmpmux_free(struct qmpmux *m)
+{
+	if (m) {
+		m->shut = true;
+		while (!TAILQ_EMPTY(&m->clients)) {
+			qmpmux_client_free(TAILQ_FIRST(&m->clients), 0);
+		}
+		qmpframe_fini(&m->in);
+	}
+	free(m);
+	return NULL;
+}
+
+void qmpmux_shut(struct qmpmux *m)
+{
+	m->shut = true;
+}
+
+void qmpmux_set_policy(struct qmpmux *m, const struct qmp_policy *policy)
+{
+	m->policy = policy;
+}
+
+bool mux_bucket_take(
+	struct qmpmux_bucket *b, int64_t amount, int64_t burst, int64_t per_s, int64_t now)
+{
+	int64_t full = burst * 1000;
+
+	/* At 0 it was never used. Capped before it is multiplied: the clock may have stood long. */
+	if (!b->at_ms || now - b->at_ms >= full / per_s + 1) {
+		b->tokens = full;
+	} else if (now > b->at_ms) {
+		b->tokens += (now - b->at_ms) * per_s;
+		b->tokens = b->tokens < full ? b->tokens : full;
+	}
+	b->at_ms = now > 0 ? now : 1;
+	if (b->tokens < amount * 1000) {
+		return false;
+	}
+	b->tokens -= amount * 1000;
+	return true;
+}
+
+size_t mux_line_max(const struct qmpmux *m)
+{
+	size_t max = LIMIT_QMP_IDLE_LINE_BYTES;
+
+	if (m->flight_id && m->flight_command->reply_max > max) {
+		max = m->flight_command->reply_max;
+	}
+	for (unsigned i = 0; i < m->tombstones_len; i++) {
+		max = m->tombstones[i].reply_max > max ? m->tombstones[i].reply_max : max;
+	}
+	return max;
+}
+
+void mux_end_flight(struct qmpmux *m)
+{
+	m->flight_id = 0;
+	m->flight = NULL;
+	m->flight_command = NULL;
+}
+
+void mux_bury_flight(struct qmpmux *m)
+{
+	/* There is room: nothing is sent while they are all taken. */
+	m->tombstones[m->tombstones_len++] = (struct qmpmux_tombstone){
+		.id = m->flight_id, .reply_max = m->flight_command->reply_max};
+	mux_end_flight(m);
+}
+
+/* A client in the middle of a sequence keeps the others from changing things (section 4.3). */
+static bool is_held_up(struct qmpmux *m, const struct qmpmux_client *c, int64_t now)
+{
+	if (m->lease && now >= m->lease_until && m->flight != m->lease) {
+		m->lease = NULL;
+	}
+	return m->lease && m->lease != c && !c->own && !(c->request.command->flags & QMP_READS);
+}
+
+static struct qmpmux_client *next_in_turn(struct qmpmux *m, int64_t now)
+{
+	struct qmpmux_client *c;
+
+	TAILQ_FOREACH (c, &m->queue, wait) {
+		if (!is_held_up(m, c, now)) {
+			return c;
+		}
+	}
+	return NULL;
+}
+
+static void take_lease(struct qmpmux *m, struct qmpmux_client *c, int64_t now)
+{
+	if (!c->own && !c->fn && !(c->request.command->flags & QMP_READS)) {
+		m->lease = c;
+	}
+	if (m->lease == c) {
+		m->lease_until = now + LIMIT_QMP_LEASE_MS;
+	}
+}
+
+static void send_request(struct qmpmux *m, struct qmpmux_client *c, int64_t now)
+{
+	struct qmpmux_request *r = &c->request;
+	_cleanup_free_ char *line = qmp_command(r->name, r->arguments, m->last_id + 1);
+	void *fd_of = r->with_fd ? c->ctx : NULL;
+
+	TAILQ_REMOVE(&m->queue, c, wait);
+	c->queued = false;
+	take_lease(m, c, now);
+	m->flight_id = ++m->last_id;
+	m->flight = c;
+	m->flight_command = r->command;
+	m->flight_sent = now;
+	m->flight_deadline = r->deadline;
+	m->counts.commands++;
+	if (r->with_fd) {
+		c->has_fd = false;
+	}
+	if (line) {
+		m->ops->send(m->ctx, line, strlen(line), fd_of);
+	}
+}
+
+void mux_dispatch(struct qmpmux *m, int64_t now)
+{
+	struct qmpmux_client *c;
+
+	while (!m->shut && m->state == MUX_READY && !m->flight_id &&
+		m->tombstones_len < LIMIT_QMP_TOMBSTONES) {
+		c = next_in_turn(m, now);
+		if (!c) {
+			return;
+		}
+		send_request(m, c, now);
+	}
+}
+
+static int64_t earlier(int64_t a, int64_t b)
+{
+	return a < b ? a : b;
+}
+
+int64_t qmpmux_deadline(const struct qmpmux *m)
+{
+	const struct qmpmux_client *c;
+	int64_t due = INT64_MAX;
+
+	if (m->state == MUX_CAPABILITIES || m->flight_id) {
+		due = m->flight_deadline;
+	}
+	if (m->half_since && m->peer == QMP_PEER_VCHAN) {
+		due = earlier(due, m->half_since + LIMIT_QMP_HALF_LINE_MS);
+	}
+	TAILQ_FOREACH (c, &m->clients, entry) {
+		if (c->queued) {
+			due = earlier(due, c->request.deadline);
+		}
+		if (!c->greeted && !c->over && !c->fn) {
+			due = earlier(due, c->greet_by);
+		}
+	}
+	/* Only when its end lets somebody go on. */
+	if (m->lease && !TAILQ_EMPTY(&m->queue) && m->state == MUX_READY && !m->flight_id &&
+		m->tombstones_len < LIMIT_QMP_TOMBSTONES) {
+		due = earlier(due, m->lease_until);
+	}
+	return due;
+}
+
+static void expire_flight(struct qmpmux *m, int64_t now)
+{
+	struct qmpmux_client *c = m->flight;
+	char text[96];
+
+	m->counts.expired++;
+	m->expiries++;
+	mux_bury_flight(m);
+	if (c) {
+		snprintf(text, sizeof(text), "QMP: no answer within %lld ms",
+			(long long)(now - c->request.begun));
+		client_error(c, -ETIMEDOUT, "GenericError", text, now);
+	}
+}
+
+/* Each may free a call, so the list is looked through anew. */
+static bool expire_one(struct qmpmux *m, int64_t now)
+{
+	struct qmpmux_client *c;
+
+	TAILQ_FOREACH (c, &m->clients, entry) {
+		if (c->queued && now >= c->request.deadline) {
+			m->counts.expired++;
+			client_error(c, -ETIMEDOUT, "GenericError",
+				m->state != MUX_READY ? "xendmd: the device model does not answer"
+				: m->lease && m->lease != c
+					? "xendmd: another client is in the middle of a sequence"
+					: "xendmd: the device model is busy",
+				now);
+			return true;
+		}
+		if (!c->greeted && !c->over && !c->fn && now >= c->greet_by) {
+			c->over = true;
+			m->ops->over(m->ctx, c->ctx);
+			return true;
+		}
+	}
+	return false;
+}
+
+int qmpmux_tick(struct qmpmux *m, int64_t now, struct err *err)
+{
+	if (m->state == MUX_CAPABILITIES && now >= m->flight_deadline) {
+		return err_set(
+			err, -ETIMEDOUT, "QMP: no answer within %lld ms", (long long)m->answer_ms);
+	}
+	if (m->flight_id && now >= m->flight_deadline) {
+		expire_flight(m, now);
+	}
+	while (!m->shut && expire_one(m, now)) {
+	}
+	if (m->peer == QMP_PEER_VCHAN && !m->shut) {
+		if (m->half_since && now - m->half_since >= LIMIT_QMP_HALF_LINE_MS) {
+			return err_set(err, -ETIMEDOUT, "QMP: half a message for %d ms",
+				LIMIT_QMP_HALF_LINE_MS);
+		}
+		if (m->expiries >= LIMIT_QMP_EXPIRIES) {
+			return err_set(err, -ETIMEDOUT,
+				"QMP: %u commands in a row were not answered", m->expiries);
+		}
+	}
+	mux_dispatch(m, now);
+	return 0;
+}
+
+bool qmpmux_is_ready(const struct qmpmux *m)
+{
+	return m->state == MUX_READY;
+}
+
+enum qmpmux_health qmpmux_health(const struct qmpmux *m)
+{
+	if (m->quarantined) {
+		return QMPMUX_QUARANTINED;
+	}
+	if (m->state != MUX_READY) {
+		return QMPMUX_CONNECTING;
+	}
+	return m->tombstones_len ? QMPMUX_SLOW : QMPMUX_OK;
+}
+
+void qmpmux_counts(const struct qmpmux *m, struct qmpmux_counts *ret)
+{
+	*ret = m->counts;
+	ret->clients = m->clients_len - m->calls_len;
+}

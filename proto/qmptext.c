@@ -1,0 +1,199 @@
+/* SPDX-FileCopyrightText: The xendmd authors
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * What is written to QMP clients. json-c serialises; its text is gone over once: everything that is
+ * no printable ASCII is escaped as QEMU does, or replaced where it could steer a terminal.
+ */
+#include "proto/qmp.h"
+
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/cleanup.h"
+#include "lib/json.h"
+#include "lib/utf8.h"
+
+struct out {
+	char *text;
+	size_t len, size;
+	bool failed;
+};
+
+static void put(struct out *o, const char *text, size_t len)
+{
+	size_t size = o->size ? o->size : 256;
+	char *grown;
+
+	while (size < o->len + len + 1) {
+		size *= 2;
+	}
+	grown = size == o->size ? o->text : realloc(o->text, size);
+	if (!grown || o->failed) {
+		o->failed = true;
+		return;
+	}
+	o->text = grown;
+	o->size = size;
+	memcpy(o->text + o->len, text, len);
+	o->len += len;
+	o->text[o->len] = '\0';
+}
+
+static void put_string(struct out *o, const char *text)
+{
+	put(o, text, strlen(text));
+}
+
+static char *finish(struct out *o)
+{
+	put(o, "\r\n", 2);
+	if (o->failed) {
+		free(o->text);
+		return NULL;
+	}
+	return o->text;
+}
+
+static uint32_t decode(const char *p, unsigned len)
+{
+	static const unsigned char mask[] = {0, 0x7f, 0x1f, 0x0f, 0x07};
+	uint32_t c = (unsigned char)p[0] & mask[len];
+
+	for (unsigned i = 1; i < len; i++) {
+		c = c << 6 | ((unsigned char)p[i] & 0x3f);
+	}
+	return c;
+}
+
+/* A character outside ASCII, at P. Returns its bytes. */
+static size_t put_wide(struct out *o, const char *p, size_t len)
+{
+	unsigned bytes = utf8_char_len(p, len);
+	char text[16] = "?";
+	uint32_t c;
+
+	if (bytes) {
+		c = decode(p, bytes);
+		if (c >= 0x10000) {
+			snprintf(text, sizeof(text), "\\u%04x\\u%04x",
+				(unsigned)(0xd800 + ((c - 0x10000) >> 10)),
+				(unsigned)(0xdc00 + ((c - 0x10000) & 0x3ff)));
+		} else if (c >= 0xa0) {
+			snprintf(text, sizeof(text), "\\u%04x", (unsigned)c);
+		}
+	}
+	put_string(o, text);
+	return bytes ? bytes : 1;
+}
+
+/* An escape of json-c's at P: \b, \f and \u00XX but tab, newline and carriage return stand for what
+ * a terminal would obey. Returns its bytes. */
+static size_t put_escape(struct out *o, const char *p)
+{
+	if (p[1] == 'u') {
+		put_string(o, "?"); /* json-c writes nothing but controls so */
+		return 6;
+	}
+	if (p[1] == 'b' || p[1] == 'f') {
+		put_string(o, "?");
+	} else {
+		put(o, p, 2);
+	}
+	return 2;
+}
+
+static void put_json(struct out *o, struct json_object *json)
+{
+	size_t len = 0, step;
+	const char *p = json_object_to_json_string_length(
+		json, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE, &len);
+	const char *end = p ? p + len : NULL;
+	bool in_string = false;
+
+	o->failed = o->failed || !p;
+	for (; p < end; p += step) {
+		step = 1;
+		if (in_string && *p == '\\') {
+			step = put_escape(o, p);
+		} else if ((unsigned char)*p >= 0x80) {
+			step = put_wide(o, p, end - p);
+		} else if ((unsigned char)*p < 0x20 || *p == 0x7f) {
+			put_string(o, "?");
+		} else {
+			in_string = in_string != (*p == '"');
+			put(o, p, 1);
+			if (!in_string && (*p == ':' || *p == ',')) {
+				put_string(o, " ");
+			}
+		}
+	}
+}
+
+char *qmp_text(struct json_object *json)
+{
+	struct out o = {0};
+
+	put_json(&o, json);
+	return finish(&o);
+}
+
+char *qmp_return_text(struct json_object *body, const char *id)
+{
+	struct out o = {0};
+
+	put_string(&o, "{\"return\": ");
+	put_json(&o, body);
+	if (id) {
+		put_string(&o, ", \"id\": ");
+		put_string(&o, id);
+	}
+	put_string(&o, "}");
+	return finish(&o);
+}
+
+char *qmp_error_text(const char *error_class, const char *desc, const char *id)
+{
+	_cleanup_json_ struct json_object *error = json_object_new_object();
+	struct out o = {0};
+
+	json_object_object_add(error, "class", json_object_new_string(error_class));
+	json_object_object_add(error, "desc", json_object_new_string(desc));
+	put_string(&o, "{");
+	if (id) {
+		put_string(&o, "\"id\": ");
+		put_string(&o, id);
+		put_string(&o, ", ");
+	}
+	put_string(&o, "\"error\": ");
+	put_json(&o, error);
+	put_string(&o, "}");
+	return finish(&o);
+}
+
+/* xenopsd depends on the order of these members. */
+char *qmp_greeting_text(const struct qmp_version *v)
+{
+	char *text = NULL;
+	int len = asprintf(&text,
+		"{\"QMP\": {\"version\": {\"qemu\": {\"micro\": %u, \"minor\": %u, \"major\": %u}, "
+		"\"package\": \"xendmd\"}, \"capabilities\": []}}\r\n",
+		v->micro, v->minor, v->major);
+
+	return len < 0 ? NULL : text;
+}
+
+void qmp_sanitise(char *text, size_t max)
+{
+	size_t len = strlen(text);
+
+	if (len > max) {
+		len = max;
+		while (len > 0 && ((unsigned char)text[len] & 0xc0) == 0x80) {
+			len--;
+		}
+		text[len] = '\0';
+	}
+	utf8_make_printable(text, len);
+}
