@@ -1,0 +1,153 @@
+#!/bin/bash
+# SPDX-FileCopyrightText: The xendmd authors
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# lab: essential timeout=1000
+#
+# Installed on a host that runs stock xl: every device model there is shown, a death is told and
+# recorded, and nothing of theirs is changed by it: xenstore with its permissions, files, processes
+# are compared. Guests are made and destroyed by xl alone.
+. "$(dirname "$0")/lib.sh"
+
+cleanup_foreign()
+{
+	local name
+
+	for name in web db; do
+		xl destroy $name 2>/dev/null
+	done
+	systemctl start xendmd
+}
+trap 'cleanup_foreign; cleanup_test' EXIT
+
+# theirs FILE: all that is not ours. What the guest and QEMU write by themselves in the meantime is
+# waited for first.
+theirs()
+{
+	{
+		xenstore-ls -fp | grep -v '^/local/domain/0/xendmd'
+		find /run/xen /var/lib/xen /var/log/xen -type f ! -name '*.log' -exec stat -c '%n %s %Y %U %a' {} +
+		find /run/xen -type s -exec stat -c '%n %i' {} +
+		find /var/log/xen -name '*.log' -exec stat -c '%n %i' {} +
+		pgrep -a -f -- '-xen-domid [1-9]' | cut -d' ' -f1-4
+		for pid in $(pgrep -f -- '-xen-domid [1-9]'); do
+			cat "/proc/$pid/cgroup" "/proc/$pid/limits"
+		done
+	} >"$1"
+}
+same_as_before()
+{
+	theirs now
+	diff before now >&2 || fail "$1: something of theirs is not as before"
+}
+is_foreign() { [[ $(dm_field "$1" kind)/$(dm_field "$1" source)/$(dm_field "$1" state) == foreign/foreign/running ]]; }
+nothing_of_ours()
+{
+	[[ -z $(ls /run/xendmd/dm) ]] || fail "run directories: $(ls /run/xendmd/dm)"
+	[[ -z $(systemctl list-units --plain --no-legend 'xendmd-dm-*.scope') ]] || fail "scopes of ours"
+}
+booted() { xl dmesg | grep -q "(d$1) Booting from 0000:7c00"; }
+settled()
+{
+	theirs one && sleep 2 && theirs two && cmp -s one two
+}
+
+snapshot clean
+systemctl stop xendmd
+
+# Without a disk that boots SeaBIOS gives up after a minute and the guest reboots: sti; hlt; jmp.
+for name in web db; do
+	truncate -s 1M $name.img
+	printf '\xfb\xf4\xeb\xfc' | dd of=$name.img conv=notrunc status=none
+	printf '\x55\xaa' | dd of=$name.img bs=1 seek=510 conv=notrunc status=none
+	cat >$name.cfg <<-END
+		type = "hvm"
+		name = "$name"
+		memory = 40
+		vnc = 0
+		serial = "pty"
+		disk = ["format=raw,vdev=hda,access=rw,backendtype=qdisk,target=$PWD/$name.img"]
+	END
+	xl create $name.cfg >xl.log 2>&1 || fail "xl create: $(<xl.log)"
+done
+WEB=$(xl domid web) DB=$(xl domid db)
+WEB_PID=$(xenstore-read "/local/domain/$WEB/image/device-model-pid")
+DB_PID=$(xenstore-read "/local/domain/$DB/image/device-model-pid")
+wait_until 120 booted "$WEB"
+wait_until 120 booted "$DB"
+wait_until 60 settled
+theirs before
+
+echo "== the service comes"
+systemctl start xendmd
+wait_until 30 is_foreign "$WEB"
+wait_until 30 is_foreign "$DB"
+expect "pid of web" "$(dm_field "$WEB" pid)" "$WEB_PID"
+expect "pid of db" "$(dm_field "$DB" pid)" "$DB_PID"
+expect "log" "$(dm_field "$WEB" log)" /var/log/xen/qemu-dm-web.log
+expect "domains listed" "$(dmctl status --json | jq '.domains | length')" 2
+dmctl status
+dmctl show --json web >show.json
+expect "argv" "$(jq -r '.argv[1:3] | join(" ")' show.json)" "-xen-domid $WEB"
+expect "policy" "$(jq -r .on_exit show.json)" none
+dmctl logs web >out || fail "dmctl logs"
+dmctl stop --force web 2>err && fail "a foreign device model was stopped"
+nothing_of_ours
+same_as_before "after the start"
+
+echo "== the service is stopped, killed, restarted"
+systemctl kill -s KILL xendmd
+wait_until 30 is_foreign "$WEB"
+systemctl restart xendmd
+wait_until 30 is_foreign "$WEB"
+wait_until 30 is_foreign "$DB"
+no_event "$WEB" device-model-exited
+same_as_before "after restarts"
+
+echo "== QEMU dies"
+kill -KILL "$WEB_PID"
+wait_state "$WEB" exited 30
+expect "exit" "$(dm_field "$WEB" exit)" null
+[[ $(dm_field "$WEB" reason) == *"while its domain lives"* ]] || fail "reason: $(dm_field "$WEB" reason)"
+has_event "$WEB" device-model-exited || fail "no event"
+no_event "$WEB" policy-applied
+RECORD=$(grep -l "\"domid\":$WEB[^0-9]" /var/lib/xendmd/exits/*.json | tail -n 1)
+jq -e --arg log "$(tail -n 1 /var/log/xen/qemu-dm-web.log)" \
+	'.state == "exited" and .exit == null and .policy == "none" and .kind == "foreign" and .uptime_ms > 0
+	and (.log_tail | contains($log))' "$RECORD" >/dev/null || fail "exit record: $(<"$RECORD")"
+xl_state_has "$WEB" p && fail "the domain was paused"
+xl_state_has "$WEB" '[scd]' && fail "the domain was ended"
+sed -i "/^$WEB_PID /d" before # dead by our hand
+theirs now
+diff <(grep '^/' before) <(grep '^/' now) >&2 || fail "xenstore or files are not as before"
+dmctl status
+
+echo "== the next daemon knows, and tells it once"
+systemctl restart xendmd
+wait_state "$WEB" exited 30
+no_event "$WEB" device-model-exited
+expect "exit records" "$(grep -l "\"domid\":$WEB[^0-9]" /var/lib/xendmd/exits/*.json | wc -l)" 1
+
+echo "== dead while no daemon ran"
+systemctl stop xendmd
+kill -KILL "$DB_PID"
+systemctl start xendmd
+wait_state "$DB" exited 30
+has_event "$DB" device-model-exited || fail "no event"
+
+echo "== xl ends what is left, and makes another one under our eyes"
+xl destroy web 2>/dev/null
+xl destroy db 2>/dev/null
+wait_until 60 domain_gone "$WEB"
+wait_until 60 domain_gone "$DB"
+wait_until 30 status_empty
+snapshot_same clean 30
+xl create web.cfg >xl.log 2>&1 || fail "xl create: $(<xl.log)"
+WEB=$(xl domid web)
+wait_until 30 is_foreign "$WEB"
+expect "pid" "$(dm_field "$WEB" pid)" "$(xenstore-read "/local/domain/$WEB/image/device-model-pid")"
+xl destroy web || fail "xl destroy"
+wait_until 60 domain_gone "$WEB"
+wait_until 30 status_empty
+expect "events" "$(events "$WEB" | paste -sd' ')" \
+	"domain-appeared device-model-running device-model-stopped domain-gone"
+snapshot_same clean 30
