@@ -14,6 +14,7 @@
 #define DEVID_MAX 65535
 #define NO_DEVID (-1)
 #define PV_USB_PORTS_MAX 31 /* xen/include/public/io/usbif.h */
+#define EHCI_PORTS 6
 #define XHCI_PORTS_MAX 15
 
 static const char *const nictype_names[] = {"unknown", "vif_ioemu", "vif", NULL};
@@ -208,7 +209,7 @@ static int read_pci(
 /* Ports of an emulated controller of each version: how many there are, 0: as many as asked for. */
 static int check_ports(const struct json_node *node, struct libxl_usbctrl *ctrl, struct err *err)
 {
-	static const unsigned fixed[] = {0, 2, 6, 0};
+	static const unsigned fixed[] = {0, 2, EHCI_PORTS, 0};
 	bool emulated = ctrl->type == LIBXL_USBCTRL_DEVICEMODEL;
 	unsigned max = emulated ? XHCI_PORTS_MAX : PV_USB_PORTS_MAX;
 
@@ -328,13 +329,37 @@ static void find_port(const struct libxlconf *c, struct libxl_usbdev *dev)
 	}
 }
 
+/* libxl makes a controller for a device that names none and finds none. A PV guest's would come
+ * too late to be a reason for QEMU, which has to serve it. */
+static int add_usbctrl(struct libxlconf *c)
+{
+	struct libxl_usbctrl *all = realloc(c->usbctrls, (c->usbctrls_len + 1) * sizeof(*all));
+
+	if (!all) {
+		return -ENOMEM;
+	}
+	c->usbctrls = all;
+	all[c->usbctrls_len++] = (struct libxl_usbctrl){.devid = NO_DEVID,
+		.version = 2,
+		.ports = EHCI_PORTS,
+		.type = LIBXL_USBCTRL_DEVICEMODEL};
+	number_usbctrls(c);
+	return 0;
+}
+
 static int place_usbdevs(struct libxlconf *c, const struct json_node *root, struct err *err)
 {
 	struct json_node list, node;
 
 	for (size_t i = 0; i < c->usbdevs_len; i++) {
-		find_port(c, &c->usbdevs[i]);
-		if (c->usbdevs[i].port && c->usbdevs[i].ctrl != NO_DEVID) {
+		struct libxl_usbdev *dev = &c->usbdevs[i];
+
+		find_port(c, dev);
+		if (!dev->port && dev->ctrl == NO_DEVID && c->type == LIBXL_HVM &&
+			add_usbctrl(c) == 0) {
+			find_port(c, dev);
+		}
+		if (dev->port && dev->ctrl != NO_DEVID) {
 			continue;
 		}
 		json_member(root, "usbdevs", &list);

@@ -225,7 +225,11 @@ static const struct {
 		"usbdevs[0]: needs \"type.hostdev\" with \"hostbus\" and \"hostaddr\""},
 	{LIST("usbdevs", "{\"type.hostdev\": {\"hostbus\": 1, \"hostaddr\": 256}}"),
 		"usbdevs[0][\"type.hostdev\"].hostaddr: must be from 1 to 255, is 256"},
-	{LIST("usbdevs", "{\"type.hostdev\": {\"hostbus\": 1, \"hostaddr\": 2}}"),
+	{LIST("usbdevs", "{\"ctrl\": 1, \"type.hostdev\": {\"hostbus\": 1, \"hostaddr\": 2}}"),
+		"usbdevs[0]: no controller in \"usbctrls\" has a free port for it"},
+	{LIST("usbdevs", "{\"port\": 1, \"type.hostdev\": {\"hostbus\": 1, \"hostaddr\": 2}}"),
+		"usbdevs[0]: no controller in \"usbctrls\" has a free port for it"},
+	{CONFIG("pv", "", ", \"usbdevs\": [{\"type.hostdev\": {\"hostbus\": 1, \"hostaddr\": 2}}]"),
 		"usbdevs[0]: no controller in \"usbctrls\" has a free port for it"},
 };
 
@@ -324,6 +328,28 @@ static void test_tolerant(void **state)
 	}
 }
 
+/* As many controllers as the devices that name none have need of. */
+static void test_usb(void **state)
+{
+	char text[1024] = "{\"c_info\": {\"type\": \"hvm\"}, \"b_info\": {}, \"usbdevs\": [";
+	_cleanup_libxlconf_ struct libxlconf *c = NULL;
+	struct err err = {0};
+
+	for (unsigned i = 0; i < 7; i++) {
+		snprintf(text + strlen(text), sizeof(text) - strlen(text),
+			"%s{\"type.hostdev\": {\"hostbus\": 1, \"hostaddr\": %u}}", i ? "," : "",
+			i + 1);
+	}
+	strcat(text, "]}");
+	assert_int_equal(parse(text, false, &c, &err), 0);
+	assert_int_equal(c->usbctrls_len, 2);
+	assert_int_equal(c->usbctrls[1].devid, 1);
+	assert_int_equal(c->usbdevs[5].ctrl, 0);
+	assert_int_equal(c->usbdevs[5].port, 6);
+	assert_int_equal(c->usbdevs[6].ctrl, 1);
+	assert_int_equal(c->usbdevs[6].port, 1);
+}
+
 static void test_nics(void **state)
 {
 	static const char text[] =
@@ -364,8 +390,8 @@ static void test_many(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {cmocka_unit_test(test_bad), cmocka_unit_test(test_kind),
-		cmocka_unit_test(test_tolerant), cmocka_unit_test(test_nics),
-		cmocka_unit_test(test_many)};
+		cmocka_unit_test(test_tolerant), cmocka_unit_test(test_usb),
+		cmocka_unit_test(test_nics), cmocka_unit_test(test_many)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
