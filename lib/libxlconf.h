@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include <json-c/json.h>
 
@@ -48,6 +49,11 @@ enum libxl_format {
 	LIBXL_FORMAT_RAW,
 	LIBXL_FORMAT_EMPTY,
 	LIBXL_FORMAT_QED
+};
+enum libxl_specification {
+	LIBXL_SPECIFICATION_UNKNOWN,
+	LIBXL_SPECIFICATION_XEN,
+	LIBXL_SPECIFICATION_VIRTIO /* its backend is none of the device model's */
 };
 enum libxl_nictype { LIBXL_NIC_UNKNOWN, LIBXL_NIC_VIF_IOEMU, LIBXL_NIC_VIF };
 enum libxl_usbctrl_type {
@@ -91,10 +97,10 @@ struct libxl_hvm {
 
 struct libxl_disk {
 	const char *path, *vdev, *backend_domname, *script;
-	unsigned backend, format;
+	unsigned backend, format, specification;
 	int64_t backend_domid;
 	bool cdrom, writable, colo;
-	bool has_index; /* a purely numeric vdev has none: it is not emulated */
+	bool has_index; /* a purely numeric vdev and a virtio disk have none: not emulated */
 	unsigned index, number;
 };
 struct libxl_nic {
@@ -173,8 +179,8 @@ const char *libxlconf_bios(const struct libxlconf *c);
 /* What kind of device model it asks for; DEFINITION_NO_DM where libxl starts none. */
 enum definition_kind libxlconf_kind(const struct libxlconf *c);
 
-/* Is it served by the domain that libxl runs in? */
+/* Is it served by the domain that libxl runs in? Its name goes before its number. */
 static inline bool libxl_backend_is_local(int64_t domid, const char *domname)
 {
-	return domid == 0 && !domname;
+	return domname ? !strcmp(domname, "0") || !strcmp(domname, "Domain-0") : domid == 0;
 }

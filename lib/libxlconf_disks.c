@@ -21,6 +21,7 @@
 static const char *const backend_names[] = {"unknown", "phy", "tap", "qdisk", "standalone", NULL};
 static const char *const format_names[] = {
 	"unknown", "qcow", "qcow2", "vhd", "raw", "empty", "qed", NULL};
+static const char *const specification_names[] = {"unknown", "xen", "virtio", NULL};
 
 static int read_vdev(struct libxl_disk *disk, const struct json_node *node, struct err *err)
 {
@@ -34,7 +35,7 @@ static int read_vdev(struct libxl_disk *disk, const struct json_node *node, stru
 			"\"%.64s\" names no virtual disk (xen-vbd-interface(7))", disk->vdev);
 	}
 	disk->number = vdev.number;
-	disk->has_index = vdev.has_index;
+	disk->has_index = vdev.has_index && disk->specification != LIBXL_SPECIFICATION_VIRTIO;
 	disk->index = vdev.index;
 	return 0;
 }
@@ -63,34 +64,60 @@ static bool can_be_phy(const struct libxl_disk *disk)
 		       disk->script || !strncmp(disk->path, DEV, strlen(DEV)));
 }
 
-static int choose_backend(const struct libxlconf *c, struct libxl_disk *disk,
+/* A backend that the configuration names. */
+static int check_backend(const struct libxlconf_reader *r, const struct libxl_disk *disk,
 	const struct json_node *node, struct err *err)
 {
-	if (disk->cdrom && c->type == LIBXL_HVM) {
-		if (disk->backend != LIBXL_BACKEND_UNKNOWN &&
-			disk->backend != LIBXL_BACKEND_QDISK) {
-			return libxlconf_refuse(node, "backend", err,
-				"a CD-ROM drive of an HVM guest needs \"qdisk\", is \"%s\"",
-				backend_names[disk->backend]);
-		}
-		disk->backend = LIBXL_BACKEND_QDISK;
-	}
+	bool cdrom = disk->cdrom && r->c->type == LIBXL_HVM;
+
 	if (disk->backend == LIBXL_BACKEND_TAP) {
 		return libxlconf_refuse(
 			node, "backend", err, "libxl 4.17 has no \"tap\" (blktap is gone)");
+	}
+	if (cdrom && disk->backend != LIBXL_BACKEND_QDISK) {
+		return libxlconf_refuse(node, "backend", err,
+			"a CD-ROM drive of an HVM guest needs \"qdisk\", is \"%s\"",
+			backend_names[disk->backend]);
 	}
 	if (disk->backend == LIBXL_BACKEND_PHY && disk->format != LIBXL_FORMAT_RAW) {
 		return libxlconf_refuse(
 			node, "backend", err, "\"phy\" takes no format but \"raw\"");
 	}
-	if (disk->backend == LIBXL_BACKEND_UNKNOWN) {
-		disk->backend = can_be_phy(disk) ? LIBXL_BACKEND_PHY : LIBXL_BACKEND_QDISK;
+	/* A path elsewhere may be a link to a block device: no reason for us. */
+	if (disk->backend == LIBXL_BACKEND_PHY && r->as_libxl && !can_be_phy(disk)) {
+		return libxlconf_refuse(node, "backend", err,
+			"\"phy\" takes block devices, and \"%.128s\" is not below " DEV,
+			disk->path);
 	}
-	if (disk->backend == LIBXL_BACKEND_QDISK && disk->script) {
+	if ((disk->backend == LIBXL_BACKEND_STANDALONE) !=
+		(disk->specification == LIBXL_SPECIFICATION_VIRTIO)) {
+		return libxlconf_refuse(node, "backend", err,
+			"\"standalone\" and \"specification\": \"virtio\" are only possible "
+			"together");
+	}
+	return 0;
+}
+
+static int choose_backend(const struct libxlconf_reader *r, struct libxl_disk *disk,
+	const struct json_node *node, struct err *err)
+{
+	int status;
+
+	if (disk->backend == LIBXL_BACKEND_UNKNOWN) {
+		if (disk->specification == LIBXL_SPECIFICATION_VIRTIO) {
+			disk->backend = LIBXL_BACKEND_STANDALONE;
+		} else if (!(disk->cdrom && r->c->type == LIBXL_HVM) && can_be_phy(disk)) {
+			disk->backend = LIBXL_BACKEND_PHY;
+		} else {
+			disk->backend = LIBXL_BACKEND_QDISK;
+		}
+	}
+	status = check_backend(r, disk, node, err);
+	if (status == 0 && disk->backend == LIBXL_BACKEND_QDISK && disk->script) {
 		return libxlconf_refuse(
 			node, "script", err, "not possible with the backend \"qdisk\"");
 	}
-	return 0;
+	return status;
 }
 
 /* Where QEMU would be the one that reads from it. */
@@ -129,6 +156,8 @@ static int read_disk(
 		{"backend", LIBXLJSON_ENUM, offsetof(struct libxl_disk, backend), 0, 0,
 			backend_names},
 		{"format", LIBXLJSON_ENUM, offsetof(struct libxl_disk, format), 0, 0, format_names},
+		{"specification", LIBXLJSON_ENUM, offsetof(struct libxl_disk, specification), 0, 0,
+			specification_names},
 		{"is_cdrom", LIBXLJSON_FLAG, offsetof(struct libxl_disk, cdrom)},
 		{"readwrite", LIBXLJSON_FLAG, offsetof(struct libxl_disk, writable)},
 		{"colo_enable", LIBXLJSON_DEFBOOL, offsetof(struct libxl_disk, colo)}};
@@ -137,7 +166,7 @@ static int read_disk(
 
 	if (status < 0 || (status = read_vdev(disk, node, err)) < 0 ||
 		(status = check_image(disk, node, err)) < 0 ||
-		(status = choose_backend(r->c, disk, node, err)) < 0 ||
+		(status = choose_backend(r, disk, node, err)) < 0 ||
 		(status = check_writable(r->c, disk, node, err)) < 0) {
 		return status;
 	}

@@ -192,6 +192,9 @@ int libxljson_bitmap(const struct json_node *object, const char *key, unsigned m
 		return 0;
 	}
 	r = json_check_type(&node, json_type_array, err);
+	if (r < 0 || json_length(&node) == 0) {
+		return r;
+	}
 	*ret_count = *ret_end = 0;
 	memset(ret_bits, 0, (max + 7) / 8);
 	for (size_t i = 0; r == 0 && i < json_length(&node); i++) {

@@ -42,6 +42,7 @@ int libxljson_array(const struct json_node *object, const char *key, size_t max,
 /* The member KEY, an object; false with *RET_STATUS 0 when there is none. */
 bool libxljson_object(const struct json_node *object, const char *key, struct json_node *ret,
 	int *ret_status, struct err *err);
-/* A bitmap: a list of the numbers of its set bits, below MAX. Unset ones in between are none. */
+/* A bitmap: a list of the numbers of its set bits, below MAX. An empty one is as none, for libxl:
+ * RET* stay as they are. */
 int libxljson_bitmap(const struct json_node *object, const char *key, unsigned max,
 	unsigned *ret_count, unsigned *ret_end, uint8_t *ret_bits, struct err *err);

@@ -185,6 +185,12 @@ static const struct {
 	{DISK("\"pdev_path\": \"/a\", \"format\": \"qcow2\", \"vdev\": \"hda\", \"backend\": "
 	      "\"phy\""),
 		"disks[0].backend: \"phy\" takes no format but \"raw\""},
+	{DISK(RAW ", \"vdev\": \"hda\", \"backend\": \"standalone\""),
+		"disks[0].backend: \"standalone\" and \"specification\": \"virtio\" are only "
+		"possible together"},
+	{DISK(RAW ", \"vdev\": \"hda\", \"backend\": \"qdisk\", \"specification\": \"virtio\""),
+		"disks[0].backend: \"standalone\" and \"specification\": \"virtio\" are only "
+		"possible together"},
 	{DISK(RAW ", \"vdev\": \"hda\", \"backend\": \"qdisk\", \"script\": \"s\""),
 		"disks[0].script: not possible with the backend \"qdisk\""},
 	{DISK("\"vdev\": \"hda\", \"readwrite\": \"w\""),
@@ -290,8 +296,24 @@ static void test_kind(void **state)
 			 ", \"disks\": [{" RAW ", \"vdev\": \"xvda\", \"backend\": "
 			 "\"qdisk\", \"backend_domname\": \"dd\"}]"),
 			DEFINITION_NO_DM},
+		{CONFIG("pv", "",
+			 ", \"disks\": [{" RAW ", \"vdev\": \"xvda\", \"backend\": "
+			 "\"qdisk\", \"backend_domname\": \"Domain-0\"}]"),
+			DEFINITION_QEMU},
+		{CONFIG("pv", "",
+			 ", \"disks\": [{" RAW
+			 ", \"vdev\": \"xvda\", \"specification\": \"virtio\"}]"),
+			DEFINITION_NO_DM},
 		{CONFIG("pv", "", ", \"channels\": [{\"name\": \"a\", \"connection.pty\": {}}]"),
 			DEFINITION_QEMU},
+		{CONFIG("pv", "",
+			 ", \"channels\": [{\"name\": \"a\", \"connection.pty\": {}, "
+			 "\"backend_domname\": \"0\"}]"),
+			DEFINITION_QEMU},
+		{CONFIG("pv", "",
+			 ", \"channels\": [{\"name\": \"a\", \"connection.pty\": {}, "
+			 "\"backend_domname\": \"dd\"}]"),
+			DEFINITION_NO_DM},
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
@@ -326,6 +348,19 @@ static void test_tolerant(void **state)
 			fail_msg("%s: %s", good[i], err.text);
 		}
 	}
+}
+
+/* Only the file system knows whether a path is a link to a block device. */
+static void test_phy(void **state)
+{
+	static const char text[] = DISK(RAW ", \"vdev\": \"hda\", \"backend\": \"phy\"");
+	_cleanup_libxlconf_ struct libxlconf *c = NULL, *as_libxl = NULL;
+	struct err err = {0};
+
+	assert_int_equal(parse(text, false, &c, &err), 0);
+	assert_int_equal(parse(text, true, &as_libxl, &err), -EINVAL);
+	assert_string_equal(err.text, "c:1: disks[0].backend: \"phy\" takes block devices, and "
+				      "\"/a\" is not below /dev/");
 }
 
 /* As many controllers as the devices that name none have need of. */
@@ -390,8 +425,9 @@ static void test_many(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {cmocka_unit_test(test_bad), cmocka_unit_test(test_kind),
-		cmocka_unit_test(test_tolerant), cmocka_unit_test(test_usb),
-		cmocka_unit_test(test_nics), cmocka_unit_test(test_many)};
+		cmocka_unit_test(test_tolerant), cmocka_unit_test(test_phy),
+		cmocka_unit_test(test_usb), cmocka_unit_test(test_nics),
+		cmocka_unit_test(test_many)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -280,6 +280,7 @@ static const struct {
 	{HVM("\"xen_platform_pci\": \"False\", \"mmio_hole_memkb\": 3932160"),
 		" -machine pc,accel=xen,suppress-vmdesc=on,max-ram-below-4g=268435456 "},
 	{BUILD("\"dm_restrict\": \"True\""), " -runas 70007:70000"},
+	{BUILD("\"max_vcpus\": 4, \"avail_vcpus\": []"), " -smp 1,maxcpus=4 "},
 	/* disks that QEMU can't get at, or that have no place */
 	{LIST("\"disks\": [{\"pdev_path\": \"/a\", \"vdev\": \"hda\", \"format\": \"raw\", "
 	      "\"script\": \"s\"}]"),
@@ -297,6 +298,9 @@ static const struct {
 	{LIST("\"disks\": [{\"pdev_path\": \"/dev/vg/a\", \"vdev\": \"hdb\", \"format\": \"raw\", "
 	      "\"readwrite\": true}]"),
 		" -drive file=/dev/vg/a,if=ide,index=1,media=disk,format=raw,cache=writeback"},
+	{LIST("\"disks\": [{\"pdev_path\": \"/a\", \"vdev\": \"xvda\", \"format\": \"raw\", "
+	      "\"specification\": \"virtio\"}]"),
+		" -m 56"},
 	/* beyond the stub domain's letters: index 26 */
 	{CONFIG("hvm", "\"hdtype\": \"ahci\"", ", " STUB,
 		 ", \"disks\": [{\"pdev_path\": \"/a\", "
