@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """qemu-accepts.py CASES.jsonl QEMU COMMAND [ARG...]: real QEMU takes what plain render gives.
 
-Starts QEMU, stopped and emulating by itself, with the command line of each case that needs no more than
+Starts QEMU, stopped and without a CPU, with the command line of each case that needs no more than
 that, and asks it over QMP whether it stands. What belongs to Xen or to the host is put aside or
 replaced (see PREPARE below); all devices, drives, screens and serial lines stay. Each answer that is no
 error must be without a warning about something deprecated. The last line is `N passed, N failed, N
@@ -18,7 +18,7 @@ XEN_ONLY = {'-xen-domid': 1, '-xen-attach': 0, '-xen-domid-restrict': 0}
 # packages apart, and configurations with one image in two drives.
 UNUSABLE = ('-a', '-b')
 NOT_HERE = re.compile(r"not a valid device model name|spice support is disabled|invalid option|"
-                           r"Display 'sdl' is not available|could not load module|failed to open module|"
+                           r"Display 'sdl' is not available|does not accept value 'sdl'|Unknown driver|could not load module|failed to open module|"
                       r"Failed to get \"write\" lock")
 
 
@@ -44,8 +44,8 @@ def machine(value):
     """PREPARE: the same machine without Xen."""
     parts = [p for p in value.split(',') if p not in ('accel=xen', 'igd-passthru=on')]
     if parts[0] == 'xenpv':
-        return 'none'
-    return ','.join(['pc'] + parts[1:] + ['accel=tcg'])
+        parts = ['none']
+    return ','.join([parts[0].replace('xenfv', 'pc')] + parts[1:] + ['accel=tcg:qtest'])
 
 
 def prepare(argv, directory):
