@@ -12,43 +12,18 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "lib/dmopt.h"
 #include "proto/qmp.h"
 
 #define POLL_MS 100
 #define POLL_MAX_MS 1000
 
-/* QEMU takes "--S" for "-S". */
-static bool is_option(const char *arg, const char *option)
-{
-	return !strcmp(arg[0] == '-' && arg[1] == '-' ? arg + 1 : arg, option);
-}
-
-static bool has_option(const struct strv *argv, const char *option)
-{
-	for (size_t i = 1; i < argv->len; i++) {
-		if (is_option(argv->items[i], option)) {
-			return true;
-		}
-	}
-	return false;
-}
-
-static const char *value_of(const struct strv *argv, const char *option)
-{
-	for (size_t i = 1; i + 1 < argv->len; i++) {
-		if (is_option(argv->items[i], option)) {
-			return argv->items[i + 1];
-		}
-	}
-	return NULL;
-}
-
 static struct qmp_start_mode start_mode(const struct domain *d)
 {
-	const char *incoming = value_of(&d->r.argv, "-incoming");
+	const char *incoming = dmopt_value(&d->r.argv, "-incoming");
 
 	return (struct qmp_start_mode){
-		.stopped = has_option(&d->r.argv, "-S"),
+		.stopped = dmopt_has(&d->r.argv, "-S"),
 		.incoming = incoming != NULL,
 		.incoming_defer = incoming && !strcmp(incoming, "defer"),
 	};
@@ -56,7 +31,7 @@ static struct qmp_start_mode start_mode(const struct domain *d)
 
 static bool writes_state(const struct domain *d)
 {
-	return !has_option(&d->r.argv, "-S") && !has_option(&d->r.argv, "-xen-domid-restrict");
+	return !dmopt_has(&d->r.argv, "-S") && !dmopt_has(&d->r.argv, "-xen-domid-restrict");
 }
 
 static void check_ready(struct domain *d)

@@ -16,6 +16,7 @@
 #include <sys/stat.h>
 
 #include "lib/cleanup.h"
+#include "lib/dmopt.h"
 #include "lib/fsutil.h"
 #include "lib/libxlconf.h"
 #include "lib/mask.h"
@@ -460,7 +461,7 @@ void domain_spawn(struct domain *d)
 	struct err err = {0};
 	int r = build_env(d, &env, &err);
 
-	if (d->handoff && handoff_has_option(&d->r.argv, "-xen-domid-restrict")) {
+	if (d->handoff && dmopt_has(&d->r.argv, "-xen-domid-restrict")) {
 		restrict_as_libxl(&params);
 	}
 	d->is_helper = true;

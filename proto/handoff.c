@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "lib/cleanup.h"
+#include "lib/dmopt.h"
 #include "lib/limits.h"
 #include "lib/parse.h"
 #include "lib/utf8.h"
@@ -20,27 +21,12 @@ void handoff_request_fini(struct handoff_request *request)
 	*request = (struct handoff_request){0};
 }
 
-static bool is_option(const char *arg, const char *option)
-{
-	return !strcmp(arg[0] == '-' && arg[1] == '-' ? arg + 1 : arg, option);
-}
-
-bool handoff_has_option(const struct strv *argv, const char *option)
-{
-	for (size_t i = 1; i < argv->len; i++) {
-		if (is_option(argv->items[i], option)) {
-			return true;
-		}
-	}
-	return false;
-}
-
 bool handoff_monitor_is_fd(const struct strv *argv)
 {
 	for (size_t i = 2; i < argv->len; i++) {
 		const char *value = argv->items[i];
 
-		if (is_option(argv->items[i - 1], "-chardev") && !strncmp(value, "socket,", 7) &&
+		if (dmopt_is(argv->items[i - 1], "-chardev") && !strncmp(value, "socket,", 7) &&
 			strstr(value, ",id=libxl-cmd,") && strstr(value, ",fd=")) {
 			return true;
 		}
@@ -55,7 +41,7 @@ int handoff_domid(const struct strv *argv, uint32_t *ret, struct err *err)
 	for (size_t i = 1; i < argv->len; i++) {
 		uint32_t domid;
 
-		if (!is_option(argv->items[i], "-xen-domid")) {
+		if (!dmopt_is(argv->items[i], "-xen-domid")) {
 			continue;
 		}
 		if (i + 1 == argv->len) {
@@ -142,7 +128,7 @@ int handoff_check(const struct handoff_request *request, struct err *err)
 		return r == -ENOENT ? (err->code = -EINVAL) : r;
 	}
 	/* It would end at once and leave a process that nobody watches. */
-	if (handoff_has_option(&request->argv, "-daemonize")) {
+	if (dmopt_has(&request->argv, "-daemonize")) {
 		return err_set(err, -EINVAL, "-daemonize can't be supervised");
 	}
 	return check_fds(request, err);
@@ -189,7 +175,7 @@ static struct json_object *array_of(struct json_object *parameters, const char *
 	return list;
 }
 
-/* One more than the limit is let through, so that the check says what the limit is. */
+/* However many: the check says what the limit is, and a message has one of its own. */
 static int get_strings(
 	struct json_object *parameters, const char *key, struct strv *ret, struct err *err)
 {

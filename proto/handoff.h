@@ -43,8 +43,6 @@ int handoff_check(const struct handoff_request *request, struct err *err);
  */
 int handoff_domid(const struct strv *argv, uint32_t *ret, struct err *err);
 
-/* OPTION with one dash; QEMU takes two as well. */
-bool handoff_has_option(const struct strv *argv, const char *option);
 /* libxl's own monitor is a descriptor (under dm_restrict): libxl waits for its answer there and
  * gives up when it sees `state` first. */
 bool handoff_monitor_is_fd(const struct strv *argv);
