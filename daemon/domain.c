@@ -371,6 +371,7 @@ void domain_detach(struct domain *d)
 	loop_timer_stop(&d->retry);
 	scope_job_cancel(d->scope_job);
 	d->launcher = launcher_free(d->launcher);
+	d->asker = helperproc_free(d->asker);
 	d->destroyer = helperproc_detach(d->destroyer);
 	d->monitor = monitor_free(d->monitor);
 	d->log = dmlog_unwatch(d->log);

@@ -20,6 +20,7 @@ struct config;
 struct control_call;
 struct definition;
 struct defset;
+struct dmask;
 struct dmlog_set;
 struct domain;
 struct events;
@@ -40,6 +41,7 @@ struct domain_services {
 	struct dmlog_set *logs;
 	struct events *events;
 	struct exits *exits;
+	struct dmask *dmask;
 	const struct config *config;
 	const struct paths *paths;
 	struct defset *defs;

@@ -30,6 +30,7 @@ void domain_abort(struct domain *d)
 {
 	loop_timer_stop(&d->retry);
 	domain_follow_cancel(d);
+	d->asker = helperproc_free(d->asker);
 	scope_job_cancel(d->scope_job);
 	d->scope_job = NULL;
 	if (d->launcher) {

@@ -99,6 +99,7 @@ struct domain {
 		uint64_t xs_request; /* 0: none in flight */
 	} follow;
 
+	struct helperproc *asker;     /* while preparing: can its binary do what is asked of it? */
 	struct helperproc *destroyer; /* on_exit destroy under way */
 	struct control_call *start_call, *stop_call;
 	struct handoff *handoff; /* its toolstack waits, or an earlier daemon let it wait */
@@ -167,6 +168,9 @@ void domain_watch_image(struct domain *d, bool on);
 /* domain_start.c */
 void domain_prepare(struct domain *d);
 void domain_spawn(struct domain *d);
+/* domain_ask.c; then domain_prepared_files() or domain_start_failed() */
+void domain_ask(struct domain *d);
+void domain_prepared_files(struct domain *d);
 void domain_note_cgroup(struct domain *d);
 /* domain_probe.c */
 void domain_probe(struct domain *d);

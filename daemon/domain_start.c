@@ -215,13 +215,18 @@ void domain_prepare(struct domain *d)
 	d->r.started_ms = loop_realtime_ms();
 	d->r.released = false;
 	d->state_seen = d->qmp_ok = false;
-	snprintf(d->waits_for, sizeof(d->waits_for), "xenstore does not answer");
 	domain_handoff_prepare(d);
 	if (prepare_files(d, &err) < 0) {
 		domain_start_failed(d, &err);
 	} else {
-		submit_before_start(d);
+		domain_ask(d);
 	}
+}
+
+void domain_prepared_files(struct domain *d)
+{
+	snprintf(d->waits_for, sizeof(d->waits_for), "xenstore does not answer");
+	submit_before_start(d);
 }
 
 static void log_launch(const struct domain *d, const struct launch_fd *fds, unsigned len)

@@ -16,6 +16,7 @@
 
 #include "daemon/defwatch.h"
 #include "daemon/dmlog.h"
+#include "daemon/dmask.h"
 #include "daemon/events.h"
 #include "daemon/exits.h"
 #include "daemon/scope.h"
@@ -542,6 +543,7 @@ static int open_services(struct manager *m, struct err *err)
 	if ((r = scope_bus_new(&m->s.bus, m->s.loop)) < 0 ||
 		(r = dmlog_set_new(&m->s.logs, m->s.loop)) < 0 ||
 		(r = events_new(&m->s.events, m->paths.state_dir, m->config.events_kept)) < 0 ||
+		(r = (m->s.dmask = dmask_new()) ? 0 : -ENOMEM) < 0 ||
 		(r = exits_new(&m->s.exits, m->paths.state_dir, m->config.exits_kept)) < 0 ||
 		(r = defset_new(&m->s.defs, etc, run)) < 0 ||
 		(r = defwatch_new(&m->defwatch, m->s.loop, dirs, on_definitions_changed, m)) < 0 ||
@@ -653,6 +655,7 @@ struct manager *manager_free(struct manager *m)
 	if (m->s.defs) {
 		defset_free(m->s.defs);
 	}
+	m->s.dmask = dmask_free(m->s.dmask);
 	if (m->s.exits) {
 		exits_free(m->s.exits);
 	}

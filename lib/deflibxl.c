@@ -82,13 +82,6 @@ int deflibxl_parse(const struct json_node *root, struct definition *d, struct er
 	return agrees(d->kind, follows) ? 0 : check_kind(root, d, follows, err);
 }
 
-static bool has_vnc_password(const struct libxlconf *c)
-{
-	const struct libxl_vnc *vnc = &c->display.vnc;
-
-	return c->has_display && vnc->enable && vnc->passwd && *vnc->passwd;
-}
-
 static bool is_restricted(const struct libxlconf *c)
 {
 	return c->dm_restrict;
@@ -103,13 +96,11 @@ bool deflibxl_unstartable(const struct json_node *root, const struct definition 
 {
 	static const struct {
 		bool (*has)(const struct libxlconf *c);
-		const char *path[STEPS_MAX], *pv_path, *sentence;
+		const char *path[STEPS_MAX], *sentence;
 	} reasons[] = {
-		{is_traditional, {"b_info", "device_model_version"}, NULL,
+		{is_traditional, {"b_info", "device_model_version"},
 			"xendmd does not start qemu_xen_traditional in domain 0"},
-		{has_vnc_password, {"b_info", "type.hvm", "vnc"}, "vfbs",
-			"a VNC password is not supported by this version of xendmd"},
-		{is_restricted, {"b_info", "dm_restrict"}, NULL,
+		{is_restricted, {"b_info", "dm_restrict"},
 			"confinement is not supported by this version of xendmd"},
 	};
 	struct json_node config_nodes[2], nodes[STEPS_MAX];
@@ -120,12 +111,9 @@ bool deflibxl_unstartable(const struct json_node *root, const struct definition 
 	}
 	config = find_config(root, config_nodes);
 	for (size_t i = 0; i < ARRAY_SIZE(reasons); i++) {
-		bool pv = d->libxl->type != LIBXL_HVM && reasons[i].pv_path;
-		const char *const pv_path[STEPS_MAX] = {reasons[i].pv_path};
-
 		if (reasons[i].has(d->libxl)) {
-			json_fail(find(config, pv ? pv_path : reasons[i].path, nodes), -EOPNOTSUPP,
-				why, "%s", reasons[i].sentence);
+			json_fail(find(config, reasons[i].path, nodes), -EOPNOTSUPP, why, "%s",
+				reasons[i].sentence);
 			return true;
 		}
 	}

@@ -326,9 +326,6 @@ static const struct bad good[] = {
 	{LIBXL("qemu", "hvm", "\"dm_restrict\": \"True\""),
 		"d.json:2: libxl.b_info.dm_restrict: confinement is not supported by this version "
 		"of xendmd"},
-	{LIBXL("qemu", "hvm", "\"type.hvm\": {\"vnc\": {\"passwd\": \"x\"}}"),
-		"d.json:2: libxl.b_info[\"type.hvm\"].vnc: a VNC password is not supported by this "
-		"version of xendmd"},
 	{QEMU(",\n\"qemu\": {}"),
 		"d.json:2: qemu: \"qemu\" is not supported by this version of xendmd"},
 	{STUB("\"kernel\": \"k\", \"ramdisk\": \"/r$DOMID\", \"cmdline\": \"\", \"memory_mib\": "

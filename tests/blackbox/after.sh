@@ -4,7 +4,7 @@
 # What follows a start: serial ports and VNC in xenstore, QMP commands in their order. Whatever the
 # device model answers, or not, it goes on serving its guest, and what was written goes with it.
 . "$(dirname "$0")/lib.sh"
-config '{"qmp_timeout_ms": 1000, "quit_timeout_s": 2}'
+config '{"qmp_timeout_ms": 4000, "quit_timeout_s": 2}'
 world_start
 A=$W/answers C=$W/commands
 
@@ -126,7 +126,7 @@ while read -r command reply sentence; do
 	destroy "$D"
 	wait_gone "$D"
 done <<'END'
-query-chardev {"error":{"class":"GenericError","desc":"\u001b[2Jno"}} QMP: \?\[2Jno
+query-chardev {"error":{"class":"GenericError","desc":"no\u00e4"}} QMP: noä$
 query-chardev {"return":{}} not a list
 query-chardev {"return":[{"label":"serial0","filename":"pty:/dev/tty1"}]} serial0: "/dev/tty1" is no pseudo-terminal
 query-chardev {"return":[{"label":"serial0","filename":"pty:/dev/pts/999999"}]} serial0: /dev/pts/999999 is not the device model's
@@ -145,7 +145,7 @@ create web1
 wait_state "$D" running
 wait_node console/vnc-port 5907
 wait_followed
-warned 'query-chardev: QMP: no answer within 1000 ms'
+warned 'query-chardev: QMP: no answer within 4000 ms'
 serves
 destroy "$D"
 wait_gone "$D"
@@ -224,6 +224,7 @@ PID=$(field "$D" pid)
 daemon_kill
 rm "$A/query-vnc"
 daemon_start
+wait_state "$D" running
 wait_followed
 wait_node console/vnc-port 5907
 [[ -n $(node serial/0/tty) ]] || fail 'no serial port'
@@ -250,7 +251,11 @@ SPICE='{"serial": "pty", "vnc": {"enable": "False"}, "spice": {"enable": "True",
 
 step 'QMP steps, in their order, and no password anywhere'
 fresh
-def_libxl() { libxl "$@" | put web2; grep -q . "$W/err" && fail "$(cat "$W/err")"; undef web1 2>/dev/null; true; }
+def_libxl()
+{
+	libxl "$1" "$2" "$3" | put "$1"
+	[[ ! -s $W/err ]] || fail "$(cat "$W/err")"
+}
 def_libxl web2 "$SPICE" "$STEPS"
 mark
 create web2
@@ -268,6 +273,62 @@ got=$(commands 'select(.execute | test("query|qmp") | not) | .execute + ":" + (.
 ! tr '\0' '\n' <"/proc/$(field "$D" pid)/cmdline" | grep geheim || fail 'on the command line'
 destroy "$D"
 wait_gone "$D"
+
+step 'a VNC password: for clients, not for the guest'
+fresh
+def_libxl web3 '{"vnc": {"enable": "True", "listen": "127.0.0.1", "passwd": "geheim-7"}}' \
+	'{"usbctrls": [{"type": "devicemodel", "devid": 0, "version": 3}]}'
+mark
+create web3
+wait_state "$D" running
+wait_followed
+no_warning
+got=$(commands .execute)
+[[ $got == 'qmp_capabilities query-status query-chardev query-vnc change-vnc-password device_add' ]] \
+	|| fail "commands: $got"
+[[ $(commands 'select(.arguments.password).arguments.password') == geheim-7 ]] || fail 'password'
+node_is console/vnc-pass geheim-7 || fail 'no password for clients'
+[[ $(xs perms "/local/domain/$D/console/vnc-pass") == n0 ]] || fail 'the guest can read the password'
+[[ $(xs perms "/local/domain/$D/console/vnc-port") == "n0,r$D" ]] || fail 'vnc-port'
+! said geheim || fail 'the log has a password'
+! { dmctl show --json "$D"; events; } | grep geheim || fail 'a password is shown'
+! grep -q geheim "$W/run/dm/$D/record.json" || fail 'the record keeps a password'
+must dmctl stop --force "$D"
+wait_until 'the password goes' eval '[[ -z $(node console/vnc-pass) ]]'
+destroy "$D"
+wait_gone "$D"
+
+step 'a password that is refused is not told; a QEMU that has none is asked once'
+fresh
+answer change-vnc-password '{"error": {"class": "GenericError", "desc": "Could not set password"}}'
+mark
+create web3
+wait_state "$D" running
+wait_followed
+warned 'change-vnc-password: QMP: Could not set password$'
+no_node console/vnc-pass
+serves
+destroy "$D"
+wait_gone "$D"
+[[ $(wc -l <"$FAKEDM.asked") == 1 ]] || fail 'asked more than once'
+cp "$FAKEDM" "$W/new"
+mv "$W/new" "$FAKEDM" # another inode: asked again
+touch "$FAKEDM.no-des"
+for i in 1 2; do
+	create web3
+	reached "$D" failed 'asks for a VNC password, which .*/fakedm can.t do \(.*DES algorithm\); leave'
+	expect "$D" '.pid == null'
+	destroy "$D"
+	wait_gone "$D"
+done
+[[ $(wc -l <"$FAKEDM.asked") == 2 ]] || fail "asked $(wc -l <"$FAKEDM.asked") times"
+rm "$FAKEDM.no-des"
+touch "$FAKEDM" # another time of change: asked again
+create web3
+wait_state "$D" running
+destroy "$D"
+wait_gone "$D"
+undef web3
 
 step 'a step that fails, and the next ones'
 fresh
@@ -294,6 +355,7 @@ daemon_kill
 rm "$A/device_add"
 : >"$C"
 daemon_start
+wait_state "$D" running
 wait_followed
 no_warning
 got=$(commands 'select(.execute | test("query|qmp") | not) | .execute + ":" + (.arguments | .id // .protocol)')

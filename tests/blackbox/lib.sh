@@ -17,7 +17,7 @@ export XENSTORED_PATH=$W/xs XENDMD_FAKE_HV=$W/hv
 export ASAN_OPTIONS=${ASAN_OPTIONS:-detect_leaks=1} UBSAN_OPTIONS=${UBSAN_OPTIONS:-halt_on_error=1:print_stacktrace=1}
 unset NOTIFY_SOCKET LISTEN_FDS LISTEN_PID WATCHDOG_USEC XENDMD_FAKEDM
 mkdir -p "$W/etc/domains.d" "$W/log" "$W/libexec" "$W/state"
-ln -s "$BUILD/daemon/helpers/dm-launch" "$BUILD/daemon/helpers/log-trim" "$BUILD/daemon/helpers/dm-handoff" "$W/libexec/"
+ln -s "$BUILD/daemon/helpers/dm-launch" "$BUILD/daemon/helpers/log-trim" "$BUILD/daemon/helpers/dm-handoff" "$BUILD/daemon/helpers/dm-ask" "$W/libexec/"
 ln -s "$BUILD/tests/dom-destroy-fake" "$W/libexec/dom-destroy"
 # A copy: tests replace it and count its processes by its path.
 cp "$BUILD/tests/fakedm" "$FAKEDM"

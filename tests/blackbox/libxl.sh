@@ -53,9 +53,9 @@ destroy "$D"
 
 step 'what this version can not start says so, with its key, and shows no password'
 libxl stub hvm ', "device_model_stubdomain": "True", "device_model_version": "qemu_xen"'
-libxl secret hvm ', "type.hvm": {"vnc": {"passwd": "geheim"}}'
+libxl secret hvm ', "device_model_version": "qemu_xen_traditional", "type.hvm": {"vnc": {"passwd": "geheim"}}'
 libxl igd hvm ', "type.hvm": {"gfx_passthru": "True"}'
-for name in stub:stubdom-linux secret:type.hvm igd:gfx_passthru; do
+for name in stub:stubdom-linux secret:device_model_version igd:gfx_passthru; do
 	create "${name%:*}"
 	wait_state "$D" failed
 	expect "$D" ".reason | test(\"${name#*:}\")"

@@ -1,0 +1,85 @@
+/* SPDX-FileCopyrightText: The xendmd authors
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * What a device model would only say after it said that it runs: a QEMU without DES (Debian 12's
+ * Xen QEMU) exits when a VNC password is asked for. Its binary is asked before the start. What
+ * can't be found out hinders nothing.
+ */
+#include "daemon/domain_impl.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+
+#include "daemon/dmask.h"
+#include "lib/vncpass.h"
+
+#define ASK_DEADLINE_MS 45000 /* dm-ask has one of its own; the start's holds as well */
+
+static void refuse(struct domain *d, const char *why)
+{
+	struct err err;
+
+	err_set(&err, -EOPNOTSUPP,
+		"its command line asks for a VNC password, which %s can't do (%s); leave the "
+		"password "
+		"out and let VNC listen on 127.0.0.1 alone, or name a \"binary\" that can",
+		d->r.binary, why);
+	domain_start_failed(d, &err);
+}
+
+static void on_asked(void *ctx, const struct exit_info *exit, const struct err *err)
+{
+	struct domain *d = ctx;
+	bool cannot = err && exit->how == EXIT_HOW_CODE && exit->value == DMASK_CANNOT_EXIT;
+	struct stat st;
+
+	d->asker = helperproc_free(d->asker);
+	if (stat(d->r.binary, &st) == 0 && (!err || cannot)) {
+		dmask_note(d->s->dmask, &st, cannot ? err->text : NULL);
+	}
+	if (cannot) {
+		refuse(d, err->text);
+		return;
+	}
+	if (err) {
+		domain_log(d, LOG_LVL_WARNING, "can %s ask for a VNC password? %s", d->r.binary,
+			err->text);
+	}
+	domain_prepared_files(d);
+}
+
+static int ask(struct domain *d, struct err *err)
+{
+	char helper[PATH_MAX];
+	char *const argv[] = {(char *)"dm-ask", (char *)"vnc-password", d->r.binary, NULL};
+
+	snprintf(helper, sizeof(helper), "%s/dm-ask", d->s->paths->helper_dir);
+	snprintf(d->waits_for, sizeof(d->waits_for), "its binary is asked for what it can do");
+	return helperproc_run(
+		&d->asker, d->s->loop, helper, argv, ASK_DEADLINE_MS, on_asked, d, err);
+}
+
+void domain_ask(struct domain *d)
+{
+	enum dmask_answer answer = DMASK_UNKNOWN;
+	const char *why;
+	struct stat st;
+	struct err err;
+
+	if (!vncpass_wanted(&d->r.argv)) {
+		domain_prepared_files(d);
+		return;
+	}
+	if (stat(d->r.binary, &st) == 0) {
+		answer = dmask_vnc_password(d->s->dmask, &st, &why);
+	}
+	if (answer == DMASK_CANNOT) {
+		refuse(d, why);
+	} else if (answer == DMASK_CAN) {
+		domain_prepared_files(d);
+	} else if (ask(d, &err) < 0) {
+		domain_log(d, LOG_LVL_WARNING, "dm-ask: %s", err.text);
+		domain_prepared_files(d);
+	}
+}
