@@ -14,6 +14,7 @@ xl_domid() { xl domid "$1" 2>/dev/null; }
 pid_in_xenstore() { xenstore-read "/local/domain/$DOMID/image/device-model-pid" 2>/dev/null; }
 helper_of() { pgrep -f -- "^$HANDOFF .*-xen-domid $1( |\$)"; }
 no_helper() { [[ -z $(helper_of "$1") ]]; }
+unpaused() { ! xl_state_has "$1" p; }
 unlisted() { [[ -z $(dm_field "$1" state) ]]; }
 
 guest()
@@ -47,6 +48,7 @@ served()
 	grep -q "/xendmd-dm-$DOMID.scope\$" "/proc/$PID/cgroup" || fail "scope: $(cat "/proc/$PID/cgroup")"
 	wait_until 10 no_helper "$DOMID"
 	expect "state in xenstore" "$(xenstore-read "/local/domain/0/device-model/$DOMID/state")" running
+	wait_until 60 unpaused "$DOMID" # the xl that reboots it in the background is done
 }
 
 # ended DOMID WHAT: by xl's own doing, which is no death.
