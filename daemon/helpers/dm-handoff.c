@@ -44,6 +44,8 @@ static struct {
 	int parent_fd; /* pidfd */
 	int sock;
 	bool accepted; /* by a daemon, perhaps one that is gone since */
+	bool done;     /* all that is left is to exit with STATUS */
+	int status;
 	int64_t deadline_ms;
 	struct config config;
 	struct handoff_request request;
@@ -60,6 +62,14 @@ __attribute__((format(printf, 1, 2))) static void say(const char *fmt, ...)
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
 	dprintf(STDERR_FILENO, "dm-handoff: %s\n", text);
+}
+
+/* For a caller to return: nothing goes on after it. */
+static int finish(int status)
+{
+	me.done = true;
+	me.status = status;
+	return -ESHUTDOWN;
 }
 
 static int64_t now_ms(void)
@@ -79,7 +89,7 @@ static bool is_myself(const char *path)
 }
 
 /* QEMU in our place, without the daemon. Our own descriptors are CLOEXEC. */
-__attribute__((noreturn)) static void run_real(void)
+static int run_real(void)
 {
 	struct err err;
 	char *binary;
@@ -87,30 +97,30 @@ __attribute__((noreturn)) static void run_real(void)
 	if (plan_find_program(
 		    me.config.default_binary, me.config.libexec_dir, NULL, &binary, &err) < 0) {
 		say("%s", err.text);
-		exit(EXIT_FAILURE);
+		return finish(EXIT_FAILURE);
 	}
 	if (is_myself(binary)) {
 		say("\"%s\", the configured default_binary, is dm-handoff itself", binary);
-		exit(EXIT_FAILURE);
+		return finish(EXIT_FAILURE);
 	}
 	me.argv[0] = binary;
 	execv(binary, me.argv);
 	say("execute \"%s\": %s", binary, strerror(errno));
-	exit(EXIT_FAILURE);
+	return finish(EXIT_FAILURE);
 }
 
 /* The daemon is not there, or does not answer. */
-__attribute__((noreturn)) static void fall_back(const char *why)
+static int fall_back(const char *why)
 {
 	if (strcmp(me.config.handoff_fallback, CONFIG_FALLBACK_RUN)) {
 		say("%s; the device model is not started (handoff_fallback in xendmd.json)", why);
-		exit(EXIT_FAILURE);
+		return finish(EXIT_FAILURE);
 	}
 	say("%s; running \"%s\" without it", why, me.config.default_binary);
-	run_real();
+	return run_real();
 }
 
-static void load_config(void)
+static int load_config(void)
 {
 	char path[4096];
 	struct paths paths;
@@ -124,8 +134,9 @@ static void load_config(void)
 	}
 	if (!me.config.default_binary || !me.config.libexec_dir || !me.config.handoff_fallback) {
 		say("out of memory");
-		exit(EXIT_FAILURE);
+		return finish(EXIT_FAILURE);
 	}
+	return 0;
 }
 
 static int collect_fds(struct err *err)
@@ -317,7 +328,7 @@ static int signal_of(const char *name)
 }
 
 /* QEMU ended while libxl still waited: so do we, in the same way. */
-__attribute__((noreturn)) static void end_as(struct json_object *exit_json)
+static int end_as(struct json_object *exit_json)
 {
 	struct json_object *value;
 	int status = EXIT_FAILURE;
@@ -329,10 +340,10 @@ __attribute__((noreturn)) static void end_as(struct json_object *exit_json)
 		status = STATUS_SIGNAL + signal_of(json_object_get_string(value));
 		say("the device model was ended by %s", json_object_get_string(value));
 	}
-	exit(status);
+	return finish(status);
 }
 
-__attribute__((noreturn)) static void refused(const struct varlink_reply *reply)
+static int refused(const struct varlink_reply *reply)
 {
 	struct json_object *message;
 
@@ -341,10 +352,10 @@ __attribute__((noreturn)) static void refused(const struct varlink_reply *reply)
 	} else {
 		say("xendmd refuses: %s", reply->error);
 	}
-	exit(EXIT_FAILURE);
+	return finish(EXIT_FAILURE);
 }
 
-static void on_reply(const char *text, size_t len)
+static int on_reply(const char *text, size_t len)
 {
 	_cleanup_(varlink_reply_fini) struct varlink_reply reply = {0};
 	struct json_object *exit_json = NULL;
@@ -352,22 +363,23 @@ static void on_reply(const char *text, size_t len)
 
 	if (varlink_reply_parse(text, len, &reply, &err) < 0) {
 		say("xendmd's answer: %s", err.text);
-		exit(EXIT_FAILURE);
+		return finish(EXIT_FAILURE);
 	}
 	if (reply.error) {
-		refused(&reply);
+		return refused(&reply);
 	}
 	if (reply.continues) {
 		me.accepted = true;
-		return;
+		return 0;
 	}
 	if (json_object_object_get_ex(reply.parameters, "exit", &exit_json) && exit_json) {
-		end_as(exit_json);
+		return end_as(exit_json);
 	}
-	exit(EXIT_SUCCESS); /* libxl has let go */
+	return finish(EXIT_SUCCESS); /* libxl has let go */
 }
 
-/* What has come. -ENOTCONN: and nothing more will. */
+/* What has come. -EAGAIN: nothing; -ENOTCONN: and nothing more will; -ESHUTDOWN: finish() was
+ * called. */
 static int receive(void)
 {
 	char buf[4096];
@@ -382,14 +394,18 @@ static int receive(void)
 		return -ENOTCONN;
 	}
 	while (varlink_next(&me.in, &text, &len)) {
-		on_reply(text, len);
+		int r = on_reply(text, len);
+
+		if (r < 0) {
+			return r;
+		}
 	}
 	return n > 0 ? 0 : -EAGAIN;
 }
 
 /* Its answer may cross our end: only what it can't have accepted any more may be run elsewhere.
  * After the shutdown it can't send one, and launches nothing without. */
-__attribute__((noreturn)) static void give_up_offer(const char *why)
+static int give_up_offer(const char *why)
 {
 	if (me.sock >= 0) {
 		shutdown(me.sock, SHUT_RDWR);
@@ -397,17 +413,20 @@ __attribute__((noreturn)) static void give_up_offer(const char *why)
 		}
 	}
 	disconnect();
+	if (me.done) {
+		return -ESHUTDOWN;
+	}
 	if (me.accepted) {
 		say("xendmd accepted the device model too late");
-		exit(EXIT_FAILURE);
+		return finish(EXIT_FAILURE);
 	}
-	fall_back(why);
+	return fall_back(why);
 }
 
-__attribute__((noreturn)) static void parent_is_gone(void)
+static int parent_is_gone(void)
 {
 	say("libxl's process has gone: nobody waits for the device model");
-	exit(EXIT_FAILURE);
+	return finish(EXIT_FAILURE);
 }
 
 static int offer_and_wait(int64_t until_ms)
@@ -429,7 +448,7 @@ static bool was_cut_off(int r)
 	return r == -ENOTCONN || r == -EPIPE || r == -ECONNRESET;
 }
 
-static void hand_over(void)
+static int hand_over(void)
 {
 	int64_t until_ms = now_ms() + (int64_t)me.config.handoff_timeout_s * 1000;
 	char why[256];
@@ -440,15 +459,18 @@ static void hand_over(void)
 		poll(NULL, 0, RECONNECT_MS);
 		r = offer_and_wait(until_ms);
 	}
+	if (me.done) {
+		return -ESHUTDOWN;
+	}
 	if (me.accepted) {
-		return;
+		return 0;
 	}
 	if (r == -ECHILD) {
-		parent_is_gone();
+		return parent_is_gone();
 	}
 	if (r == -EACCES || r == -EPERM) {
 		say("the control socket of xendmd: %s", strerror(-r));
-		exit(EXIT_FAILURE);
+		return finish(EXIT_FAILURE);
 	}
 	if (r == -ETIMEDOUT) {
 		snprintf(why, sizeof(why), "xendmd did not accept the device model within %u s",
@@ -456,41 +478,44 @@ static void hand_over(void)
 	} else {
 		snprintf(why, sizeof(why), "xendmd can't be reached: %s", strerror(-r));
 	}
-	give_up_offer(why);
+	return give_up_offer(why);
 }
 
 /* The daemon went away after it had accepted: QEMU may run. The next daemon takes it up, or starts
  * it if it was not started, when we call again. */
-static void hand_over_again(void)
+static int hand_over_again(void)
 {
 	say("xendmd went away; waiting for the next one");
 	do {
 		if (poll(&(struct pollfd){.fd = me.parent_fd, .events = POLLIN}, 1, RECONNECT_MS) >
 			0) {
-			exit(EXIT_SUCCESS); /* libxl has let go, or given up */
+			return finish(EXIT_SUCCESS); /* libxl has let go, or given up */
 		}
 		if (now_ms() >= me.deadline_ms) {
-			return;
+			return -ETIMEDOUT;
 		}
 	} while (offer(me.deadline_ms) < 0);
+	return 0;
 }
 
-__attribute__((noreturn)) static void stay(void)
+static int stay(void)
 {
-	for (;;) {
-		int r = wait_for(POLLIN, me.deadline_ms, false);
+	int r;
 
+	do {
+		r = wait_for(POLLIN, me.deadline_ms, false);
 		if (r == 0) {
 			r = receive();
 		}
 		if (r == -ENOTCONN) {
-			hand_over_again();
+			r = hand_over_again();
 		}
-		if (now_ms() >= me.deadline_ms) {
-			say("libxl has not let go after %d s", HANDOFF_DEADLINE_S);
-			exit(EXIT_FAILURE);
-		}
+	} while (r != -ESHUTDOWN && now_ms() < me.deadline_ms);
+	if (r != -ESHUTDOWN) {
+		say("libxl has not let go after %d s", HANDOFF_DEADLINE_S);
+		finish(EXIT_FAILURE);
 	}
+	return -ESHUTDOWN;
 }
 
 /* Their default action, our end, is what is wanted, whatever the toolstack itself ignores. */
@@ -520,13 +545,18 @@ int main(int argc, char *argv[])
 	for (int i = 0; i < argc; i++) {
 		strv_add(&me.request.argv, argv[i]);
 	}
-	load_config();
+	r = load_config();
+	if (r < 0) {
+		return me.status;
+	}
 	r = handoff_domid(&me.request.argv, &domid, &err);
 	if (r == -ENOENT) {
 		run_real();
+		return me.status;
 	}
 	if (r == 0 && (me.parent_fd < 0 || getppid() != parent)) {
 		parent_is_gone();
+		return me.status;
 	}
 	if (r == 0) {
 		r = collect(&err);
@@ -536,6 +566,8 @@ int main(int argc, char *argv[])
 		return EXIT_FAILURE;
 	}
 	heed_signals();
-	hand_over();
-	stay();
+	if (hand_over() == 0) {
+		stay();
+	}
+	return me.status;
 }
