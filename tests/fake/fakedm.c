@@ -624,6 +624,7 @@ __attribute__((noreturn)) static void answer_dm_ask(const char *argv0)
 	}
 	snprintf(path, sizeof(path), "%s.no-des", argv0);
 	if (access(path, F_OK) == 0) {
+		fprintf(stderr, "%s: warning: something else\n", argv0);
 		fprintf(stderr,
 			"%s: -vnc none,password=on: Cipher backend does not support DES "
 			"algorithm\n",
