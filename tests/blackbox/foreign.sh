@@ -175,6 +175,7 @@ reap "$PID"
 reached "$TWO" exited 'stopped by its toolstack'
 xl_destroy "$TWO"
 guest shut
+wait_foreign "$D" "$PID"
 hv shutdown "$D" 0
 reap "$PID"
 wait_event "$D" device-model-stopped
