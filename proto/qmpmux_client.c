@@ -273,6 +273,18 @@ static void count_garbage(struct qmpmux_client *c)
 	}
 }
 
+/* The text around it is no string: no function of strings may look at it. */
+static char *copy_id(const struct qmp_request *request)
+{
+	char *copy = malloc(request->id_len + 1);
+
+	if (copy) {
+		memcpy(copy, request->id, request->id_len);
+		copy[request->id_len] = '\0';
+	}
+	return copy;
+}
+
 static void begin_message(struct qmpmux_client *c, const char *text, size_t len, int64_t now)
 {
 	struct qmp_request request;
@@ -282,7 +294,7 @@ static void begin_message(struct qmpmux_client *c, const char *text, size_t len,
 	c->busy = true;
 	c->request = (struct qmpmux_request){.begun = now};
 	if (request.id) {
-		c->request.id = strndup(request.id, request.id_len);
+		c->request.id = copy_id(&request);
 	}
 	if (r < 0 || (request.id && !c->request.id)) {
 		count_garbage(c);

@@ -173,6 +173,17 @@ static void other_step(struct fuzz_world *w, unsigned what, const char *text)
 	}
 }
 
+/* Up to the next NUL or the end. The input itself is no string. */
+static char *text_of(const uint8_t *data, size_t size)
+{
+	char *text = malloc(size + 1);
+
+	CHECK(text);
+	memcpy(text, data, size);
+	text[size] = '\0';
+	return text;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct fuzz_world w = {.now = 1};
@@ -186,7 +197,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	CHECK(qmpmux_new(&w.m, &params) == 0);
 	qmpmux_connected(w.m, w.now);
 	while (at + 1 < size) {
-		_cleanup_free_ char *text = strndup((const char *)data + at + 1, size - at - 1);
+		_cleanup_free_ char *text = text_of(data + at + 1, size - at - 1);
 		uint8_t what = data[at];
 
 		at += 2 + strlen(text);

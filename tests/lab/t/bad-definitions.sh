@@ -162,9 +162,8 @@ unsupported()
 	local key source
 
 	mkdom_create odd
-	for key in libxl qemu stubdom-linux stubdom-minios; do
+	for key in qemu stubdom-linux stubdom-minios; do
 		case $key in
-		libxl) source='"libxl": { "c_info": { "type": "hvm" }, "b_info": { "type": "hvm" } }' ;;
 		qemu) source='"kind": "qemu", "qemu": { }' ;;
 		*) source='"kind": "'$key'"' ;;
 		esac
@@ -172,8 +171,8 @@ unsupported()
 		dmctl start "$DOMID" --definition "$key.json" 2>start.err && fail "$key started"
 		[[ $(<start.err) == *"${key%%-*}"* ]] || fail "start does not name $key: $(<start.err)"
 	done
-	dmctl check libxl.json qemu.json stubdom-linux.json stubdom-minios.json >check.out 2>&1
-	for key in libxl qemu stubdom-linux stubdom-minios; do
+	dmctl check qemu.json stubdom-linux.json stubdom-minios.json >check.out 2>&1
+	for key in qemu stubdom-linux stubdom-minios; do
 		[[ $(<check.out) == *"$key.json"*"${key%%-*}"* ]] || fail "check about $key: $(<check.out)"
 	done
 	define odd <stubdom-minios.json
