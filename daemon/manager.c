@@ -406,10 +406,14 @@ static void on_domains_listed(void *ctx, int status, const struct xs_results *re
 	unsigned forgotten = 0;
 	uint32_t domid;
 
-	if (status < 0) {
+	if (status == 0) {
+		status = xs_results_status(results, 0);
+	}
+	/* No list (too long, refused) is no word about any domain; only an empty store is. */
+	if (status < 0 && status != -ENOENT) {
 		return;
 	}
-	names = xs_results_list(results, 0, &len);
+	names = status == 0 ? xs_results_list(results, 0, &len) : NULL;
 	for (size_t i = 0; names && i < len; i++) {
 		if (parse_domid(names[i], &domid) == 0) {
 			there[domid / 8] |= 1u << domid % 8;
