@@ -52,6 +52,9 @@ struct control_backend {
 		void *ctx, const char *who, bool force, struct control_call *call, struct err *err);
 	/* HANDOFF is taken over when 0 is returned; its call is the one to complete. */
 	int (*handoff)(void *ctx, struct handoff *handoff, struct err *err);
+	/* One QMP command; completes with {"return": …}. -EPERM: not for who may only look. */
+	int (*qmp)(void *ctx, const char *who, bool root, const char *command,
+		struct json_object *arguments, struct control_call *call, struct err *err);
 	int (*restart)(void *ctx, const char *who, struct control_call *call, struct err *err);
 	/* {"definitions":N,"errors":[{"path":…,"message":…}]} */
 	int (*reload)(void *ctx, struct json_object **ret, struct err *err);

@@ -205,6 +205,27 @@ static void do_stop(struct control_call *call, struct json_object *parameters)
 	taken_or_failed(call, r, &err);
 }
 
+/* Who may only look gets the class monitor. */
+static void do_qmp(struct control_call *call, struct json_object *parameters)
+{
+	const char *who = NULL, *command = NULL;
+	struct json_object *arguments = NULL;
+	const struct varlink_param params[] = {{"domain", VARLINK_STRING, true, &who},
+		{"command", VARLINK_STRING, true, &command},
+		{"arguments", VARLINK_OBJECT, false, &arguments}};
+	struct control *control = control_of(call);
+	struct err err = {0};
+	int r;
+
+	if (!call_params(call, parameters, params, ARRAY_SIZE(params))) {
+		return;
+	}
+	call->taken = true;
+	r = control->backend->qmp(
+		control->ctx, who, call->client->uid == 0, command, arguments, call, &err);
+	taken_or_failed(call, r, &err);
+}
+
 static void do_restart(struct control_call *call, struct json_object *parameters)
 {
 	const char *who = NULL;
@@ -325,7 +346,7 @@ static const struct method {
 	{VARLINK_INTERFACE ".Reload", do_reload, true},
 	{VARLINK_INTERFACE ".Events", do_events, false},
 	{VARLINK_INTERFACE ".Logs", do_logs, false},
-	{VARLINK_INTERFACE ".Qmp", NULL, true},
+	{VARLINK_INTERFACE ".Qmp", do_qmp, false},
 	{VARLINK_INTERFACE ".Save", NULL, true},
 	{VARLINK_INTERFACE ".Verify", NULL, false},
 	{VARLINK_INTERFACE ".Audit", NULL, false},

@@ -246,6 +246,7 @@ static void carry_out(struct domain *d, enum domain_event event)
 			actions[i].run(d);
 		}
 	}
+	domain_qmp_open(d);
 	domain_answer_calls(d);
 	if (d->state == DOMAIN_LEAVING && d->gone) {
 		domain_post(d, DOMAIN_EV_GONE);
@@ -373,7 +374,7 @@ void domain_detach(struct domain *d)
 	d->launcher = launcher_free(d->launcher);
 	d->asker = helperproc_free(d->asker);
 	d->destroyer = helperproc_detach(d->destroyer);
-	d->monitor = monitor_free(d->monitor);
+	domain_drop_monitor(d);
 	d->log = dmlog_unwatch(d->log);
 	d->process = process_free(d->process);
 	d->def = definition_unref(d->def);

@@ -28,6 +28,7 @@ struct exits;
 struct handoff;
 struct loop;
 struct paths;
+struct qmp_total;
 struct record;
 struct scope_bus;
 struct store;
@@ -45,6 +46,7 @@ struct domain_services {
 	const struct config *config;
 	const struct paths *paths;
 	struct defset *defs;
+	struct qmp_total *qmp_total;
 };
 
 /* The manager's side. */
@@ -96,6 +98,10 @@ int domain_handoff(struct domain *d, struct handoff *handoff, struct err *err);
 int domain_start(
 	struct domain *d, struct definition *def, struct control_call *call, struct err *err);
 int domain_stop(struct domain *d, bool force, struct control_call *call, struct err *err);
+
+/* One QMP command. CALL as above; ROOT may send more than the members of group xendmd. */
+int domain_qmp(struct domain *d, bool root, const char *command, struct json_object *arguments,
+	struct control_call *call, struct err *err);
 
 uint32_t domain_domid(const struct domain *d);
 const uint8_t *domain_uuid(const struct domain *d);

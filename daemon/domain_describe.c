@@ -24,6 +24,7 @@ static void fill_status(const struct domain *d, struct dm_status *ret)
 		.source = known ? d->r.source : NULL,
 		.since_ms = known ? d->r.since_ms : 0,
 		.start_ms = d->r.start_ms,
+		.qmp = d->qmp ? qmp_server_path(d->qmp) : NULL,
 		.log = d->r.log,
 		.reason =
 			d->r.state == DM_EXITED || d->r.state == DM_FAILED || d->r.state == DM_LOST
@@ -151,6 +152,7 @@ struct json_object *domain_describe_json(const struct domain *d)
 		json, "limits", d->r.kind == DM_KIND_FOREIGN ? NULL : limits_json(&d->r.limits));
 	json_object_object_add(json, "on_exit", json_object_new_string(on_exit_name(d->r.on_exit)));
 	json_object_object_add(json, "confinement", NULL);
+	json_object_object_add(json, "qmp_session", domain_qmp_json(d));
 	json_object_object_add(
 		json, "cgroup", d->r.cgroup ? json_object_new_string(d->r.cgroup) : NULL);
 	json_object_object_add(json, "hypervisor", hypervisor_json(&d->dom));

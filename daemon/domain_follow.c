@@ -321,7 +321,8 @@ static void next(struct domain *d)
 	while (more && d->r.following && !d->follow.waits) {
 		bool asked = d->follow.query == ARRAY_SIZE(queries);
 
-		if (!d->monitor && (!asked || steps_left(d))) {
+		if ((!d->monitor || monitor_is_quarantined(d->monitor)) &&
+			(!asked || steps_left(d))) {
 			give_up(d);
 		} else if (!asked) {
 			more = ask(d);

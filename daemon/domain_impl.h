@@ -14,6 +14,7 @@
 #include "daemon/loop.h"
 #include "daemon/monitor.h"
 #include "daemon/process.h"
+#include "daemon/qmp_server.h"
 #include "daemon/scope.h"
 #include "daemon/store.h"
 #include "lib/config.h"
@@ -87,6 +88,8 @@ struct domain {
 	struct launcher *launcher;
 	struct scope_job *scope_job;
 	struct monitor *monitor;
+	struct qmp_server *qmp; /* NULL: nobody else may use it now */
+	LIST_HEAD(, qmp_call) qmp_calls;
 	struct dmlog *log;
 	int log_fd, listen_fd; /* between prepare and spawn */
 
@@ -176,6 +179,16 @@ void domain_note_cgroup(struct domain *d);
 void domain_probe(struct domain *d);
 void domain_ready(struct domain *d);
 int domain_connect_monitor(struct domain *d);
+
+/* domain_qmp.c. Once it runs: others may use its QMP. */
+void domain_qmp_open(struct domain *d);
+/* Whoever waits for an answer is told, all connections end. */
+void domain_drop_monitor(struct domain *d);
+void domain_qmp_quarantined(void *ctx, const struct err *err, int64_t ms);
+void domain_qmp_event(void *ctx, const char *name, struct json_object *data);
+void domain_qmp_audit(void *ctx, int pid, const struct qmpmux_audit *audit);
+/* For show; NULL: no session. */
+struct json_object *domain_qmp_json(const struct domain *d);
 void domain_write_state(struct domain *d);
 
 /* domain_follow.c */

@@ -112,7 +112,7 @@ static void on_monitor_lost(void *ctx, const struct err *err)
 {
 	struct domain *d = ctx;
 
-	d->monitor = monitor_free(d->monitor);
+	domain_drop_monitor(d);
 	if (d->state == DOMAIN_PROBING && err->code == -ETIMEDOUT && !d->qmp_ok &&
 		domain_connect_monitor(d) == 0) {
 		/* Slow is no failure before start_timeout_s. */
@@ -130,6 +130,9 @@ static void on_monitor_lost(void *ctx, const struct err *err)
 static const struct monitor_ops monitor_ops = {
 	.on_ready = on_monitor_ready,
 	.on_lost = on_monitor_lost,
+	.on_quarantined = domain_qmp_quarantined,
+	.on_event = domain_qmp_event,
+	.on_audit = domain_qmp_audit,
 };
 
 int domain_connect_monitor(struct domain *d)

@@ -540,6 +540,7 @@ static int open_services(struct manager *m, struct err *err)
 
 	snprintf(etc, sizeof(etc), "%s/domains.d", m->paths.conf_dir);
 	snprintf(run, sizeof(run), "%s/domains.d", m->paths.run_dir);
+	m->s.qmp_total = &m->qmp_total;
 	r = toolstack_open(&m->s.ts);
 	if (r < 0) {
 		return err_set_errno(err, r, "hypervisor (is this a Xen control domain?)");

@@ -200,6 +200,15 @@ static int backend_stop(
 	return r < 0 ? r : domain_stop(d, force, call, err);
 }
 
+static int backend_qmp(void *ctx, const char *who, bool root, const char *command,
+	struct json_object *arguments, struct control_call *call, struct err *err)
+{
+	struct domain *d;
+	int r = find(ctx, who, &d, err);
+
+	return r < 0 ? r : domain_qmp(d, root, command, arguments, call, err);
+}
+
 static int backend_restart(void *ctx, const char *who, struct control_call *call, struct err *err)
 {
 	struct domain *d;
@@ -295,6 +304,7 @@ const struct control_backend manager_backend = {
 	.start = backend_start,
 	.stop = backend_stop,
 	.handoff = manager_handoff,
+	.qmp = backend_qmp,
 	.restart = backend_restart,
 	.reload = backend_reload,
 	.config = backend_config,

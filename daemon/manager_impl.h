@@ -10,6 +10,7 @@
 #include "daemon/handoff.h"
 #include "daemon/loop.h"
 #include "daemon/manager.h"
+#include "daemon/qmp_server.h"
 #include "daemon/watcher.h"
 #include "lib/config.h"
 #include "lib/definition.h"
@@ -47,6 +48,7 @@ struct manager {
 	TAILQ_HEAD(, handoff) handoffs; /* for domains that the watcher has not told of yet */
 	struct loop_timer orphans;	/* while there are records that nobody claimed */
 	unsigned count, starting;
+	struct qmp_total qmp_total;
 	void (*on_change)(void *ctx);
 	void (*on_reloading)(void *ctx, bool begins);
 	void *change_ctx;

@@ -1,9 +1,10 @@
 /* SPDX-FileCopyrightText: The xendmd authors
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The peer is QEMU, which a guest may have taken over: lines are bounded, unknown ids are ignored,
- * a flood is read at most TURN_BYTES a turn. QEMU's chardev serves one client at a time and accepts
- * the next when this one leaves.
+ * I/O of a device model's one QMP session; what is said in it is proto/qmpmux's business. The peer
+ * is QEMU, which a guest may have taken over: a flood is read at most LIMIT_QMP_TURN_BYTES a turn,
+ * what is written is bounded by the one command in flight and those that were given up on. QEMU's
+ * chardev serves one client at a time and accepts the next when this one leaves.
  */
 #include "daemon/monitor.h"
 
@@ -20,34 +21,43 @@
 #include "daemon/loop.h"
 #include "lib/cleanup.h"
 #include "lib/limits.h"
-#include "proto/qmp.h"
+#include "lib/log.h"
+#include "proto/qmpmux.h"
 
-#define TURN_BYTES (64 * 1024)
-#define RECONNECT_TRIES 4
-#define RECONNECT_MS 300
-#define CAPABILITIES_ID 1 /* ids of commands follow */
+#define RECONNECT_TRIES 4 /* until somebody else uses the session */
+
+/* Bytes for the device model, and the descriptor that goes with the first of them. */
+struct chunk {
+	struct chunk *next;
+	int fd;
+	size_t len, at;
+	char text[];
+};
 
 struct monitor {
 	struct loop *loop;
 	char *path;
-	int64_t timeout_ms;
 	const struct monitor_ops *ops;
 	void *ctx;
+	struct qmpmux *mux;
+	const struct monitor_client_ops *client_ops; /* NULL: it has none */
 	int fd;
 	struct loop_io io;
-	struct loop_timer timer; /* greeting, command or reconnection */
+	unsigned io_events;
+	struct loop_timer connect, tick, pause, again;
+	struct chunk *out, **out_end;
 	unsigned tries;
-	bool ready;
-	int64_t last_id, waiting_id; /* 0: no command in flight */
+	bool keep;		   /* others use it: never given up */
+	bool paused;		   /* not read for a moment */
+	struct qmpmux_client *own; /* the daemon's command; NULL: none */
 	monitor_reply_fn reply;
 	void *reply_ctx;
-	char *buffer;
-	size_t len, size;
 	bool dead; /* on_lost was told or monitor_free() was called: no callback comes any more */
 	struct loop_deferred release;
 };
 
 static void monitor_connect(struct monitor *m);
+static void on_io(void *arg, unsigned events);
 
 static int fill_address(const char *path, struct sockaddr_un *ret)
 {
@@ -83,203 +93,271 @@ int monitor_listen(const char *path, int *ret_fd, struct err *err)
 	return 0;
 }
 
+static void drop_out(struct monitor *m)
+{
+	while (m->out) {
+		struct chunk *next = m->out->next;
+
+		close_p(&m->out->fd);
+		free(m->out);
+		m->out = next;
+	}
+	m->out_end = &m->out;
+}
+
 static void disconnect(struct monitor *m)
 {
 	loop_io_stop(&m->io);
-	loop_timer_stop(&m->timer);
+	m->io_events = 0;
+	loop_timer_stop(&m->pause);
+	m->paused = false;
 	close_p(&m->fd);
-	m->ready = false;
-	m->len = 0;
+	drop_out(m);
 }
 
-/* The command in flight ends with ERR; its owner may free the monitor. */
-static void end_command(struct monitor *m, struct json_object *body, const struct err *err)
+static void arm(struct monitor *m)
 {
-	monitor_reply_fn reply = m->reply;
+	unsigned events = (m->paused ? 0 : LOOP_READ) | (m->out ? LOOP_WRITE : 0);
 
-	m->waiting_id = 0;
-	m->reply = NULL;
-	loop_timer_stop(&m->timer);
-	if (reply) {
-		reply(m->reply_ctx, body, err);
+	if (m->fd < 0 || events == m->io_events) {
+		return;
+	}
+	loop_io_stop(&m->io);
+	m->io_events = events;
+	if (events && loop_io_start(m->loop, &m->io, m->fd, events, on_io, m) < 0) {
+		m->io_events = 0; /* the commands' deadlines tell of it */
 	}
 }
 
-static void lose(struct monitor *m, const struct err *err)
-{
-	disconnect(m);
-	end_command(m, NULL, err);
-	if (!m->dead) {
-		m->dead = true;
-		m->ops->on_lost(m->ctx, err);
-	}
-}
-
-static void on_reconnect(void *arg)
+static void on_connect(void *arg)
 {
 	monitor_connect(arg);
 }
 
-static void broken(struct monitor *m, const struct err *err)
+static void lose(struct monitor *m, const struct err *err)
+{
+	if (!m->dead) {
+		m->dead = true;
+		loop_timer_stop(&m->tick);
+		m->ops->on_lost(m->ctx, err);
+	}
+}
+
+static int64_t back_off_ms(const struct monitor *m)
+{
+	int64_t ms = LIMIT_QMP_RECONNECT_MS;
+
+	for (unsigned i = 1; i < m->tries && ms < LIMIT_QMP_RECONNECT_MAX_MS; i++) {
+		ms *= 2;
+	}
+	return ms < LIMIT_QMP_RECONNECT_MAX_MS ? ms : LIMIT_QMP_RECONNECT_MAX_MS;
+}
+
+/* RULES: it broke them (R3). Whoever waits for an answer may free the monitor when told. */
+static void broken(struct monitor *m, const struct err *err, bool rules)
 {
 	disconnect(m);
-	if (m->tries++ >= RECONNECT_TRIES) {
+	m->tries++;
+	qmpmux_disconnected(m->mux, err, rules && m->keep, loop_monotonic_ms());
+	if (m->dead) {
+		return;
+	}
+	if (!m->keep && (rules || m->tries > RECONNECT_TRIES)) {
 		lose(m, err);
 		return;
 	}
-	end_command(m, NULL, err);
-	if (!m->dead && loop_timer_start(m->loop, &m->timer, (int64_t)RECONNECT_MS * m->tries,
-				on_reconnect, m) < 0) {
+	if (rules && m->ops->on_quarantined) {
+		m->ops->on_quarantined(m->ctx, err, back_off_ms(m));
+	}
+	if (!m->dead && loop_timer_start(m->loop, &m->connect, back_off_ms(m), on_connect, m) < 0) {
 		lose(m, err);
 	}
 }
 
-static void on_timeout(void *arg)
+static void on_tick(void *arg);
+
+/* Ends each turn. */
+static void settle(struct monitor *m)
+{
+	int64_t due, now = loop_monotonic_ms();
+
+	if (m->dead) {
+		return;
+	}
+	arm(m);
+	due = qmpmux_deadline(m->mux);
+	if (due == INT64_MAX) {
+		loop_timer_stop(&m->tick);
+	} else {
+		loop_timer_start(m->loop, &m->tick, due > now ? due - now : 0, on_tick, m);
+	}
+}
+
+static void on_tick(void *arg)
 {
 	struct monitor *m = arg;
 	struct err err;
 
-	err_set(&err, -ETIMEDOUT, "QMP: no answer within %lld ms", (long long)m->timeout_ms);
-	broken(m, &err);
+	if (qmpmux_tick(m->mux, loop_monotonic_ms(), &err) < 0 && !m->dead) {
+		broken(m, &err, false);
+	}
+	settle(m);
 }
 
-static int send_line(
-	struct monitor *m, const char *command, struct json_object *arguments, int64_t id)
+static ssize_t send_chunk(struct monitor *m, struct chunk *c)
 {
-	_cleanup_free_ char *line = qmp_command(command, arguments, id);
-	ssize_t n;
+	union {
+		struct cmsghdr align;
+		char bytes[CMSG_SPACE(sizeof(int))];
+	} control = {0};
+	struct iovec iov = {.iov_base = c->text + c->at, .iov_len = c->len - c->at};
+	struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
 
-	if (!line) {
-		return -ENOMEM;
+	if (c->fd >= 0) {
+		msg.msg_control = &control;
+		msg.msg_controllen = sizeof(control);
+		control.align.cmsg_level = SOL_SOCKET;
+		control.align.cmsg_type = SCM_RIGHTS;
+		control.align.cmsg_len = CMSG_LEN(sizeof(int));
+		memcpy(CMSG_DATA(&control.align), &c->fd, sizeof(int));
 	}
-	if (strlen(line) > LIMIT_QMP_COMMAND_BYTES) {
-		return -E2BIG;
-	}
-	/* One command in flight always fits into an empty socket buffer. */
-	n = send(m->fd, line, strlen(line), MSG_NOSIGNAL | MSG_DONTWAIT);
-	if (n < 0) {
-		return -errno;
-	}
-	if (n != (ssize_t)strlen(line)) {
-		shutdown(m->fd, SHUT_RDWR); /* nothing can follow half a command */
-		return -EIO;
-	}
-	return loop_timer_start(m->loop, &m->timer, m->timeout_ms, on_timeout, m);
+	return sendmsg(m->fd, &msg, MSG_NOSIGNAL | MSG_DONTWAIT);
 }
 
-static int error_code(const struct qmp_message *message)
+/* An error shows itself when the connection is read. */
+static void flush(struct monitor *m)
 {
-	return message->error_class && !strcmp(message->error_class, "CommandNotFound")
-		       ? -EOPNOTSUPP
-		       : -EREMOTEIO;
+	while (m->out && m->fd >= 0) {
+		struct chunk *c = m->out;
+		ssize_t n = send_chunk(m, c);
+
+		if (n < 0) {
+			return;
+		}
+		close_p(&c->fd);
+		c->at += n;
+		if (c->at < c->len) {
+			return;
+		}
+		m->out = c->next;
+		m->out_end = m->out ? m->out_end : &m->out;
+		free(c);
+	}
 }
 
-static int handle_message(struct monitor *m, const struct qmp_message *message, struct err *err)
+static void op_send(void *ctx, const char *text, size_t len, void *fd_of)
 {
-	struct err refused;
-	int r;
+	struct monitor *m = ctx;
+	struct chunk *c = m->fd >= 0 ? malloc(sizeof(*c) + len) : NULL;
 
-	if (message->kind == QMP_EVENT) {
-		return 0;
+	if (!c) {
+		return;
 	}
-	if (message->kind == QMP_GREETING) {
-		r = send_line(m, "qmp_capabilities", NULL, CAPABILITIES_ID);
-		return r < 0 ? err_set_errno(err, r, "QMP: send") : 0;
-	}
-	if (message->id == CAPABILITIES_ID && message->kind == QMP_RETURN && !m->ready) {
-		loop_timer_stop(&m->timer);
-		m->ready = true;
+	*c = (struct chunk){
+		.fd = fd_of && m->client_ops ? m->client_ops->take_fd(fd_of) : -1, .len = len};
+	memcpy(c->text, text, len);
+	*m->out_end = c;
+	m->out_end = &c->next;
+	flush(m);
+	arm(m);
+}
+
+static void op_reply(void *ctx, void *client, const char *text, size_t len)
+{
+	((struct monitor *)ctx)->client_ops->reply(client, text, len);
+}
+
+static void op_over(void *ctx, void *client)
+{
+	((struct monitor *)ctx)->client_ops->over(client);
+}
+
+static void op_resume(void *ctx, void *client)
+{
+	((struct monitor *)ctx)->client_ops->resume(client);
+}
+
+static void op_ready(void *ctx)
+{
+	struct monitor *m = ctx;
+
+	if (!m->dead) {
 		m->ops->on_ready(m->ctx);
-	} else if (m->waiting_id && message->id == m->waiting_id) {
-		m->tries = 0;
-		if (message->kind == QMP_ERROR) {
-			err_set(&refused, error_code(message), "QMP: %.200s", message->desc);
-		}
-		end_command(m, message->body, message->kind == QMP_ERROR ? &refused : NULL);
 	}
-	return 0;
 }
 
-/* Handles whole lines in the buffer. False: the connection or the monitor has ended meanwhile. */
-static bool handle_lines(struct monitor *m)
+static void op_event(void *ctx, const char *name, struct json_object *data)
 {
-	char *start = m->buffer, *newline;
-	struct err err;
+	struct monitor *m = ctx;
 
-	while ((newline = memchr(start, '\n', m->buffer + m->len - start))) {
-		struct qmp_message message;
-		int r = qmp_parse(start, newline - start, false, &message, &err);
-
-		if (r == 0) {
-			r = handle_message(m, &message, &err);
-			qmp_message_fini(&message);
-		}
-		if (m->dead || m->fd < 0) {
-			return false;
-		}
-		if (r < 0) {
-			lose(m, &err);
-			return false;
-		}
-		start = newline + 1;
+	if (!m->dead && m->ops->on_event) {
+		m->ops->on_event(m->ctx, name, data);
 	}
-	m->len -= start - m->buffer;
-	memmove(m->buffer, start, m->len);
-	return true;
 }
 
-static int make_room(struct monitor *m)
+static void op_audit(void *ctx, void *client, const struct qmpmux_audit *audit)
 {
-	size_t size = m->size ? m->size * 2 : 4096;
-	char *buffer;
+	struct monitor *m = ctx;
 
-	if (m->len < m->size) {
-		return 0;
+	if (!m->dead && m->ops->on_audit) {
+		m->ops->on_audit(m->ctx, client ? m->client_ops->pid(client) : 0, audit);
 	}
-	if (m->size >= LIMIT_QMP_LINE_BYTES) {
-		return -EMSGSIZE;
-	}
-	buffer = realloc(m->buffer, size);
-	if (!buffer) {
-		return -ENOMEM;
-	}
-	m->buffer = buffer;
-	m->size = size;
-	return 0;
 }
 
-static void on_readable(void *arg, unsigned events)
+static const struct qmpmux_ops mux_ops = {.send = op_send,
+	.reply = op_reply,
+	.over = op_over,
+	.resume = op_resume,
+	.ready = op_ready,
+	.event = op_event,
+	.audit = op_audit};
+
+static void on_pause_over(void *arg)
 {
 	struct monitor *m = arg;
-	size_t budget = TURN_BYTES;
+
+	m->paused = false;
+	arm(m);
+}
+
+static void on_readable(struct monitor *m)
+{
+	char data[LIMIT_QMP_TURN_BYTES];
+	ssize_t n = recv(m->fd, data, sizeof(data), MSG_DONTWAIT);
 	struct err err;
-	ssize_t n;
 	int r;
 
-	while (budget > 0) {
-		r = make_room(m);
-		if (r < 0) {
-			err_set(&err, r, "QMP: a message of more than %d bytes",
-				LIMIT_QMP_LINE_BYTES);
-			lose(m, &err);
-			return;
-		}
-		n = recv(m->fd, m->buffer + m->len, m->size - m->len, MSG_DONTWAIT);
-		if (n < 0 && (errno == EAGAIN || errno == EINTR)) {
-			return;
-		}
-		if (n <= 0) {
-			err_set(&err, -ECONNRESET, "the device model closed its QMP connection%s",
-				m->ready ? "" : " before it answered");
-			broken(m, &err);
-			return;
-		}
-		m->len += n;
-		budget -= (size_t)n < budget ? (size_t)n : budget;
-		if (!handle_lines(m)) {
-			return;
-		}
+	if (n < 0 && (errno == EAGAIN || errno == EINTR)) {
+		return;
 	}
+	if (n <= 0) {
+		err_set(&err, -ECONNRESET, "the device model closed its QMP connection%s",
+			qmpmux_is_ready(m->mux) ? "" : " before it answered");
+		broken(m, &err, false);
+		return;
+	}
+	r = qmpmux_feed(m->mux, data, n, loop_monotonic_ms(), &err);
+	if (m->dead) {
+		return;
+	}
+	if (r < 0) {
+		broken(m, &err, true);
+	} else if (r > 0) {
+		m->paused = loop_timer_start(m->loop, &m->pause, r, on_pause_over, m) == 0;
+	}
+}
+
+static void on_io(void *arg, unsigned events)
+{
+	struct monitor *m = arg;
+
+	if (events & LOOP_WRITE) {
+		flush(m);
+	}
+	if (events & LOOP_READ && m->fd >= 0) {
+		on_readable(m);
+	}
+	settle(m);
 }
 
 static void monitor_connect(struct monitor *m)
@@ -295,20 +373,21 @@ static void monitor_connect(struct monitor *m)
 	if (r == 0 && connect(m->fd, (struct sockaddr *)&address, sizeof(address)) < 0) {
 		r = -errno;
 	}
-	if (r == 0) {
-		r = loop_io_start(m->loop, &m->io, m->fd, LOOP_READ, on_readable, m);
-	}
 	if (r < 0) {
 		err_set_errno(&err, r, "QMP: connect to \"%s\"", m->path);
-		broken(m, &err);
+		broken(m, &err, false);
+	} else {
+		qmpmux_connected(m->mux, loop_monotonic_ms());
 	}
+	settle(m);
 }
 
 static void release(void *arg)
 {
 	struct monitor *m = arg;
 
-	free(m->buffer);
+	qmpmux_free(m->mux);
+	drop_out(m);
 	free(m->path);
 	free(m);
 }
@@ -317,19 +396,17 @@ int monitor_new(struct monitor **ret, struct loop *loop, const char *path, int64
 	const struct monitor_ops *ops, void *ctx)
 {
 	struct monitor *m = calloc(1, sizeof(*m));
+	const struct qmpmux_params params = {
+		.peer = QMP_PEER_DOM0, .answer_ms = timeout_ms, .ops = &mux_ops, .ctx = m};
 
 	if (!m) {
 		return -ENOMEM;
 	}
-	*m = (struct monitor){.loop = loop,
-		.fd = -1,
-		.timeout_ms = timeout_ms,
-		.ops = ops,
-		.ctx = ctx,
-		.last_id = CAPABILITIES_ID,
-		.path = strdup(path)};
+	*m = (struct monitor){.loop = loop, .fd = -1, .ops = ops, .ctx = ctx, .path = strdup(path)};
+	m->out_end = &m->out;
 	/* Connecting from the loop, not from here: no callback comes before we have returned. */
-	if (!m->path || loop_timer_start(loop, &m->timer, 0, on_reconnect, m) < 0) {
+	if (!m->path || qmpmux_new(&m->mux, &params) < 0 ||
+		loop_timer_start(loop, &m->connect, 0, on_connect, m) < 0) {
 		release(m);
 		return -ENOMEM;
 	}
@@ -341,39 +418,89 @@ struct monitor *monitor_free(struct monitor *m)
 {
 	if (m) {
 		m->dead = true;
-		m->reply = NULL;
+		qmpmux_shut(m->mux);
 		disconnect(m);
+		loop_timer_stop(&m->connect);
+		loop_timer_stop(&m->tick);
+		loop_timer_stop(&m->again);
 		loop_defer(m->loop, &m->release, release, m);
 	}
 	return NULL;
 }
 
-void monitor_forget(struct monitor *m)
+void monitor_keep(struct monitor *m, const struct monitor_client_ops *ops)
 {
-	if (m->waiting_id) {
-		m->waiting_id = 0;
-		m->reply = NULL;
-		loop_timer_stop(&m->timer);
+	m->keep = true;
+	m->client_ops = ops;
+}
+
+bool monitor_is_quarantined(const struct monitor *m)
+{
+	return qmpmux_health(m->mux) == QMPMUX_QUARANTINED;
+}
+
+struct qmpmux *monitor_mux(struct monitor *m)
+{
+	return m->mux;
+}
+
+void monitor_settle(struct monitor *m)
+{
+	settle(m);
+}
+
+static void on_again(void *arg)
+{
+	struct monitor *m = arg;
+
+	if (!m->dead && qmpmux_is_ready(m->mux)) {
+		m->ops->on_ready(m->ctx);
+	}
+}
+
+/* After an answer that did not come the owner begins again, as after a reconnection. */
+static void on_own_reply(void *ctx, struct json_object *body, const struct err *err)
+{
+	struct monitor *m = ctx;
+	bool again = err && err->code != -EREMOTEIO && err->code != -EOPNOTSUPP &&
+		     qmpmux_is_ready(m->mux);
+
+	m->own = NULL;
+	m->tries = err ? m->tries : 0;
+	m->reply(m->reply_ctx, body, err);
+	if (again && !m->dead) {
+		loop_timer_start(m->loop, &m->again, LIMIT_QMP_RECONNECT_MS, on_again, m);
 	}
 }
 
 int monitor_send(struct monitor *m, const char *command, struct json_object *arguments,
 	monitor_reply_fn reply, void *ctx)
 {
+	const struct qmpmux_call call = {.class = QMP_CLASS_ADMIN,
+		.own = true,
+		.command = command,
+		.arguments = arguments,
+		.fn = on_own_reply,
+		.ctx = m};
+	struct err err;
 	int r;
 
-	if (!m->ready || m->dead) {
+	if (m->dead || !qmpmux_is_ready(m->mux)) {
 		return -ENOTCONN;
 	}
-	if (m->waiting_id) {
+	if (m->own) {
 		return -EBUSY;
 	}
-	r = send_line(m, command, arguments, m->last_id + 1);
-	if (r < 0) {
-		return r;
-	}
-	m->waiting_id = ++m->last_id;
 	m->reply = reply;
 	m->reply_ctx = ctx;
-	return 0;
+	r = qmpmux_call(m->mux, &call, loop_monotonic_ms(), &m->own, &err);
+	settle(m);
+	return r;
+}
+
+void monitor_forget(struct monitor *m)
+{
+	m->own = qmpmux_client_free(m->own, loop_monotonic_ms());
+	loop_timer_stop(&m->again);
+	settle(m);
 }

@@ -3,10 +3,12 @@
 #pragma once
 
 /*
- * The daemon's own QMP connection to one device model: a client of the listening socket that the
- * daemon bound and the device model inherited. One command in flight, each with a deadline; events
- * are dropped here. A connection that breaks is made again a few times, then ON_LOST is told.
+ * The QMP session of one device model, and the daemon as its first client: a connection to the
+ * listening socket that the daemon bound and the device model inherited. A connection that breaks
+ * is made again a few times, then ON_LOST is told; once others use the session, for ever, with
+ * growing pauses.
  */
+#include <stdbool.h>
 #include <stdint.h>
 
 #include <json-c/json.h>
@@ -15,6 +17,8 @@
 
 struct loop;
 struct monitor;
+struct qmpmux;
+struct qmpmux_audit;
 
 /* "xendmd-monitor": the chardev's id on the command line. */
 #define MONITOR_CHARDEV "xendmd-monitor"
@@ -22,8 +26,24 @@ struct monitor;
 struct monitor_ops {
 	/* Capabilities are negotiated; commands can be sent. Again after a reconnection. */
 	void (*on_ready)(void *ctx);
-	/* The peer broke the rules or closed for good. No further callback comes. */
+	/* The peer broke the rules or closed for good. No further callback comes. Never after
+	 * monitor_keep(). */
 	void (*on_lost)(void *ctx, const struct err *err);
+	/* These may be NULL. It broke the rules; it is tried again in so many ms. */
+	void (*on_quarantined)(void *ctx, const struct err *err, int64_t ms);
+	/* Something happened in it that the host should know. DATA may be NULL. */
+	void (*on_event)(void *ctx, const char *name, struct json_object *data);
+	/* What a client did (for the log). PID 0: a call of the control socket. */
+	void (*on_audit)(void *ctx, int pid, const struct qmpmux_audit *audit);
+};
+
+/* The side of clients with a connection of their own (daemon/qmp_server). */
+struct monitor_client_ops {
+	void (*reply)(void *client, const char *text, size_t len);
+	void (*over)(void *client);
+	void (*resume)(void *client);
+	int (*take_fd)(void *client); /* the caller's; -1: none */
+	int (*pid)(void *client);
 };
 
 /* Binds and listens at PATH (a stale socket file is replaced). RET_FD is the caller's. */
@@ -37,12 +57,20 @@ int monitor_new(struct monitor **ret, struct loop *loop, const char *path, int64
 struct monitor *monitor_free(struct monitor *m);
 
 /* BODY is the reply's "return" (borrowed) when ERR is NULL. ERR's code is -EOPNOTSUPP when the peer
- * does not know the command, -EREMOTEIO for its other errors; with any other code the connection is
- * gone, and on_ready or on_lost follows. */
+ * does not know the command, -EREMOTEIO for its other errors; with any other code there was no
+ * answer, and on_ready or on_lost follows. */
 typedef void (*monitor_reply_fn)(void *ctx, struct json_object *body, const struct err *err);
 /* ARGUMENTS (NULL: none) is borrowed. -EBUSY while another command waits, -ENOTCONN before
- * on_ready, -E2BIG above LIMIT_QMP_COMMAND_BYTES, -errno. */
+ * on_ready, -E2BIG above LIMIT_QMP_REQUEST_BYTES, -errno. */
 int monitor_send(struct monitor *m, const char *command, struct json_object *arguments,
 	monitor_reply_fn reply, void *ctx);
 /* The command in flight goes on, but its answer is dropped and the next one may be sent. */
 void monitor_forget(struct monitor *m);
+
+/* Others use the session from now on: it is never given up. */
+void monitor_keep(struct monitor *m, const struct monitor_client_ops *ops);
+/* It broke the rules: nothing is sent until it is tried again. */
+bool monitor_is_quarantined(const struct monitor *m);
+/* Borrowed. After each use of it: monitor_settle(). */
+struct qmpmux *monitor_mux(struct monitor *m);
+void monitor_settle(struct monitor *m);

@@ -19,12 +19,11 @@
 #define LIMIT_XS_TRANSACTION_TRIES 16	 /* EAGAIN that long means somebody keeps the tree busy */
 #define LIMIT_XS_PENDING 16384		 /* requests queued to the xenstore thread */
 #define LIMIT_XS_DEADLINE_MS 5000	 /* an answer later than this counts as none */
-#define LIMIT_QMP_COMMAND_BYTES (64 * 1024) /* one of ours; a socket buffer takes several */
-#define LIMIT_QMP_CHARDEVS 1024		    /* in one answer; QEMU has one for each port */
-#define LIMIT_SERIALS 64		    /* of one guest that xenstore tells of */
-#define LIMIT_VNC_HOST_BYTES 64		    /* an IPv6 address with its interface */
-#define LIMIT_PTYS 128			    /* of one process that are looked at */
-#define LIMIT_PROC_FDS 4096		    /* of one process that are looked at */
+#define LIMIT_QMP_CHARDEVS 1024		 /* in one answer; QEMU has one for each port */
+#define LIMIT_SERIALS 64		 /* of one guest that xenstore tells of */
+#define LIMIT_VNC_HOST_BYTES 64		 /* an IPv6 address with its interface */
+#define LIMIT_PTYS 128			 /* of one process that are looked at */
+#define LIMIT_PROC_FDS 4096		 /* of one process that are looked at */
 
 /* QMP (docs/qmp.md). Of the device model: */
 #define LIMIT_QMP_LINE_BYTES (256 * 1024)     /* a message; the largest but the schema is 33 kB */

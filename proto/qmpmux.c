@@ -222,7 +222,7 @@ static void expire_flight(struct qmpmux *m, int64_t now)
 	mux_bury_flight(m);
 	if (c) {
 		snprintf(text, sizeof(text), "QMP: no answer within %lld ms",
-			(long long)(now - c->request.begun));
+			(long long)(c->request.deadline - c->request.begun));
 		client_error(c, -ETIMEDOUT, "GenericError", text, now);
 	}
 }

@@ -110,8 +110,8 @@ struct qmpmux_call {
 	void *ctx;
 };
 /* FN is called once, never from within this. -EBUSY: too many already; -EPERM: refused by the
- * filter; -ENOTCONN: quarantined; -EINVAL, -ENOMEM. RET may be NULL; what it gets may be given up
- * with qmpmux_client_free() until FN is called. */
+ * filter; -ENOTCONN: quarantined; -E2BIG, -EINVAL, -ENOMEM. RET may be NULL; what it gets may be
+ * given up with qmpmux_client_free() until FN is called. */
 int qmpmux_call(struct qmpmux *m, const struct qmpmux_call *call, int64_t now,
 	struct qmpmux_client **ret, struct err *err);
 

@@ -35,7 +35,9 @@ static void detach(struct qmpmux_client *c)
 	if (c->queued) {
 		TAILQ_REMOVE(&m->queue, c, wait);
 	}
-	if (m->flight == c) {
+	if (m->flight == c && c->own && m->tombstones_len < LIMIT_QMP_TOMBSTONES) {
+		mux_bury_flight(m); /* the daemon's next one (quit) does not wait for it */
+	} else if (m->flight == c) {
 		m->flight = NULL; /* its answer still comes and goes nowhere */
 	}
 	if (m->lease == c) {
@@ -151,6 +153,8 @@ static void end_with_error(
 		c->queued = false;
 	}
 	if (c->fn) {
+		/* The daemon knows who it is. */
+		text += c->own && !strncmp(text, "xendmd: ", 8) ? 8 : 0;
 		err_set(&err, code, "%s%.480s",
 			code == -EREMOTEIO || code == -EOPNOTSUPP ? "QMP: " : "", text);
 		call_done(c, NULL, &err);
@@ -411,7 +415,7 @@ static int begin_call(struct qmpmux_client *c, const char *text, int64_t now, st
 	int r;
 
 	if (strlen(text) > LIMIT_QMP_REQUEST_BYTES) {
-		return err_set(err, -EINVAL, "the arguments are too large");
+		return err_set(err, -E2BIG, "the arguments are too large");
 	}
 	r = qmp_request_parse(text, strlen(text), &request, err);
 	if (r < 0) {

@@ -280,12 +280,28 @@ static int on_excess(struct qmpmux *m, const struct err *why, int64_t now, struc
 	return r;
 }
 
+/* An error's text may repeat anything, and is made harmless (P5). */
+static int parse(
+	const char *line, size_t len, bool hmp, struct qmp_message *message, struct err *why)
+{
+	int r = qmp_parse(line, len, hmp, message, why);
+	struct err ignored;
+
+	if (r == -E2BIG && !hmp && qmp_parse(line, len, true, message, &ignored) == 0) {
+		if (message->kind == QMP_ERROR) {
+			return 0;
+		}
+		qmp_message_fini(message);
+	}
+	return r;
+}
+
 static int on_line(struct qmpmux *m, const char *line, size_t len, int64_t now, struct err *err)
 {
 	bool hmp = m->flight_id && m->flight_command->flags & QMP_HMP;
 	struct qmp_message message;
 	struct err why;
-	int r = qmp_parse(line, len, hmp, &message, &why);
+	int r = parse(line, len, hmp, &message, &why);
 
 	if (r == -E2BIG) {
 		return on_excess(m, &why, now, err);

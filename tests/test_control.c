@@ -47,7 +47,7 @@ static void test_answers(void **state)
 		{"{\"method\":\"io.other.Thing\"}", "org.varlink.service.InterfaceNotFound"},
 		{"{\"method\":\"\"}", "org.varlink.service.InterfaceNotFound"},
 		{"{\"method\":\"List\"}", "org.varlink.service.InterfaceNotFound"},
-		{CALL("Qmp"), "org.varlink.service.MethodNotImplemented"},
+		{CALL("Qmp"), "org.varlink.service.InvalidParameter"},
 		{CALL("Save"), "org.varlink.service.MethodNotImplemented"},
 		{CALL("Verify"), "org.varlink.service.MethodNotImplemented"},
 		{CALL("Audit"), "org.varlink.service.MethodNotImplemented"},

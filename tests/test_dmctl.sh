@@ -78,7 +78,8 @@ expect 2 logs 3 --lines
 expect 2 events --since 1x
 expect 2 render --domid 40000 x
 expect 2 check
-expect 2 qmp 3 query-status
+expect 2 qmp 3
+expect 2 qmp 3 query-status "[]"
 expect 2 verify 3
 expect 2 metrics
 expect 0 --help
@@ -152,6 +153,10 @@ expect 1 stop 3
 expect 0 stop 3 --force
 expect 1 stop 4
 expect 1 restart 3
+expect 0 qmp 3 query-status '{"a": 1}'
+has out '"a": 1'
+expect 1 qmp 3 nothing
+has err 'QMP: no nothing'
 "$dmctl" --socket "$socket" reload >"$dir/out" 2>"$dir/err" || bad reload
 has out '2 definitions'
 has err '/x:1: unknown key'

@@ -236,10 +236,10 @@ static void test_forgotten(void **state)
 static void test_large_arguments(void **state)
 {
 	struct json_object *arguments = json_object_new_object();
-	char *text = calloc(1, LIMIT_QMP_COMMAND_BYTES + 1);
+	char *text = calloc(1, LIMIT_QMP_REQUEST_BYTES + 1);
 	struct world w;
 
-	memset(text, 'x', LIMIT_QMP_COMMAND_BYTES);
+	memset(text, 'x', LIMIT_QMP_REQUEST_BYTES);
 	json_object_object_add(arguments, "a", json_object_new_string(text));
 	open_world(&w, GREETING, UNTIL_DEADLINE_MS);
 	w.answers[0] = CAPABLE;

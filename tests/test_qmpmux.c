@@ -607,6 +607,12 @@ static void test_f3_excess(void **state)
 		assert_non_null(strstr(got(w, 0), "{\"id\": 7, \"error\""));
 	}
 	assert_true(qmpmux_is_ready(w->m));
+	/* What an error repeats is made harmless instead. */
+	asks(w, 0, "{\"execute\":\"query-status\",\"id\":7}");
+	assert_int_equal(
+		says(w, "{\"error\": {\"class\": \"a\", \"desc\": \"\\u001b[2J\"}, \"id\": 5}\r\n"),
+		0);
+	assert_non_null(strstr(got(w, 0), "\"desc\": \"?[2J\""));
 	world_free(w);
 }
 

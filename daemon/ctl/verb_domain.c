@@ -2,9 +2,11 @@
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "lib/build.h"
 #include "lib/cleanup.h"
+#include "proto/varlink.h"
 #include "daemon/ctl/client.h"
 #include "daemon/ctl/ctl.h"
 #include "daemon/ctl/print.h"
@@ -56,6 +58,31 @@ int verb_stop(const struct ctl_options *options)
 		json_object_object_add(parameters, "force", json_object_new_boolean(true));
 	}
 	return act(options, "Stop", parameters);
+}
+
+int verb_qmp(const struct ctl_options *options)
+{
+	struct json_object *parameters = json_object_new_object(), *arguments = NULL, *reply = NULL;
+	struct err err = {0};
+	int r;
+
+	json_object_object_add(parameters, "domain", json_object_new_string(options->args[0]));
+	json_object_object_add(parameters, "command", json_object_new_string(options->args[1]));
+	if (options->args_len > 2) {
+		if (varlink_json_parse(
+			    options->args[2], strlen(options->args[2]), &arguments, &err) < 0) {
+			json_object_put(parameters);
+			return ctl_fail(
+				CTL_USAGE, "the arguments are no JSON object: %s", err.text);
+		}
+		json_object_object_add(parameters, "arguments", arguments);
+	}
+	r = ctl_call(options, "Qmp", parameters, CTL_NO_TIMEOUT, &reply);
+	if (r == CTL_DONE) {
+		print_json(json_object_object_get(reply, "return"));
+	}
+	json_object_put(reply);
+	return r;
 }
 
 int verb_restart(const struct ctl_options *options)

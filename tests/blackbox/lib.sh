@@ -198,12 +198,12 @@ wait_gone() { wait_until "$1 is not listed any more" is_gone "$1"; }
 events() { dmctl events --json "$@"; }
 happened() { [[ $(events | jq -r "select(.domid == $1).event") == *"$2"* ]]; }
 wait_event() { wait_until "$2 of $1" happened "$1" "$2"; }
-# sequence DOMAIN EVENT…: exactly these, in this order
+# sequence DOMAIN EVENT…: exactly these, in this order, but for what QEMU itself told
 sequence()
 {
 	local domid=$1 got
 	shift
-	got=$(events | jq -r "select(.domid == $domid).event" | tr '\n' ' ')
+	got=$(events | jq -r "select(.domid == $domid and .event != \"qmp-event\").event" | tr '\n' ' ')
 	[[ $got == "$* " ]] || fail "events of $domid: $got"
 }
 

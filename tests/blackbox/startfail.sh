@@ -35,7 +35,7 @@ case_of never never-ready 'not ready after 2 s: QMP does not greet' "$SHORT"
 case_of nostate no-state "not ready after 2 s: QMP answers, but xenstore's state is not \"running\"" "$SHORT"
 case_of closes close-qmp 'closed its QMP connection before it answered'
 case_of babble garbage-qmp 'not a QMP message'
-case_of hugeqmp huge-qmp-line 'QMP: a message of more than 262144 bytes'
+case_of hugeqmp huge-qmp-line 'QMP: a message of more than 65536 bytes'
 case_of silent silent-qmp 'not ready after 5 s: QMP does not greet' '{"limits": {"start_timeout_s": 5}}'
 case_of statedies write-state-then-die 'ended with exit code 1 before it was ready'
 case_of argnul '' 'unknown placeholder|NOSUCH' '{"argv": ["$NOSUCH"]}'

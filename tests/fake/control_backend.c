@@ -167,6 +167,21 @@ static int fake_handoff(void *ctx, struct handoff *handoff, struct err *err)
 	return 0;
 }
 
+static int fake_qmp(void *ctx, const char *who, bool root, const char *command,
+	struct json_object *arguments, struct control_call *call, struct err *err)
+{
+	struct json_object *reply = json_object_new_object();
+
+	if (strcmp(command, "query-status")) {
+		json_object_put(reply);
+		return err_set(err, -EREMOTEIO, "QMP: no %s", command);
+	}
+	json_object_object_add(
+		reply, "return", arguments ? json_object_get(arguments) : json_object_new_object());
+	control_complete(call, reply);
+	return 0;
+}
+
 static int fake_restart(void *ctx, const char *who, struct control_call *call, struct err *err)
 {
 	return err_set(err, -EOPNOTSUPP, "this version can't restart a device model");
@@ -196,6 +211,7 @@ const struct control_backend fake_control_backend = {
 	.start = fake_start,
 	.stop = fake_stop,
 	.handoff = fake_handoff,
+	.qmp = fake_qmp,
 	.restart = fake_restart,
 	.reload = fake_reload,
 	.config = fake_config,

@@ -309,6 +309,26 @@ static void send_text(const char *text)
 	send_bytes("\r\n", 2);
 }
 
+/* QEMU writes nothing but ASCII. Knows characters of two bytes. */
+static void send_ascii(const char *text)
+{
+	char escaped[8];
+
+	for (; *text; text++) {
+		unsigned char c = text[0], d = text[1];
+
+		if ((c & 0xe0) == 0xc0 && (d & 0xc0) == 0x80) {
+			snprintf(escaped, sizeof(escaped), "\\u%04x",
+				(c & 0x1fu) << 6 | (d & 0x3fu));
+			send_bytes(escaped, strlen(escaped));
+			text++;
+		} else {
+			send_bytes(text, 1);
+		}
+	}
+	send_bytes("\r\n", 2);
+}
+
 static void send_event(const char *name)
 {
 	char text[256];
@@ -512,7 +532,7 @@ static void on_line(const char *line)
 	if (json_object_is_type(reply, json_type_string)) {
 		drop_client();
 	} else if (reply) {
-		send_text(json_object_to_json_string_ext(reply, JSON_C_TO_STRING_PLAIN));
+		send_ascii(json_object_to_json_string_ext(reply, JSON_C_TO_STRING_PLAIN));
 	}
 	json_object_put(reply);
 	json_object_put(request);

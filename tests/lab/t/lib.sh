@@ -157,7 +157,7 @@ status_empty()
 # events DOMID: the names of a domain's events, one a line.
 events()
 {
-	dmctl events --json | jq -r --argjson id "$1" 'select(.domid == $id) | .event'
+	dmctl events --json | jq -r --argjson id "$1" 'select(.domid == $id and .event != "qmp-event") | .event'
 }
 
 has_event()

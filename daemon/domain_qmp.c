@@ -1,0 +1,164 @@
+/* SPDX-FileCopyrightText: The xendmd authors
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Others' use of a running device model's QMP: the socket dm/G/qmp for root and the method Qmp of
+ * the control socket. Both are clients of the one session (daemon/monitor), which the daemon's own
+ * commands use as well.
+ */
+#include "daemon/domain_impl.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdlib.h>
+
+#include "daemon/events.h"
+#include "lib/cleanup.h"
+#include "proto/qmpmux.h"
+
+/* A call of the control socket that waits for its answer. */
+struct qmp_call {
+	LIST_ENTRY(qmp_call) entry; /* domain::qmp_calls */
+	struct control_call *call;
+};
+
+void domain_qmp_open(struct domain *d)
+{
+	char path[PATH_MAX];
+	struct err err;
+
+	if (d->qmp || !d->monitor || d->state != DOMAIN_RUNNING) {
+		return;
+	}
+	domain_run_dir(d, "qmp", path, sizeof(path));
+	if (qmp_server_new(&d->qmp, d->s->loop, path, QMP_CLASS_ADMIN, d->monitor, d->s->qmp_total,
+		    &err) < 0) {
+		domain_log(d, LOG_LVL_WARNING, "no QMP socket for others: %s", err.text);
+	}
+}
+
+static void end_call(struct qmp_call *c, struct json_object *body, const struct err *err)
+{
+	struct json_object *reply;
+
+	LIST_REMOVE(c, entry);
+	if (err) {
+		control_fail(c->call, err);
+	} else {
+		reply = json_object_new_object();
+		json_object_object_add(reply, "return", json_object_get(body));
+		control_complete(c->call, reply);
+	}
+	free(c);
+}
+
+void domain_drop_monitor(struct domain *d)
+{
+	struct err err;
+
+	err_set(&err, -ESRCH, "domain %u: its device model ends", d->dom.domid);
+	while (!LIST_EMPTY(&d->qmp_calls)) {
+		end_call(LIST_FIRST(&d->qmp_calls), NULL, &err);
+	}
+	d->qmp = qmp_server_free(d->qmp);
+	d->monitor = monitor_free(d->monitor);
+}
+
+static void on_answer(void *ctx, struct json_object *body, const struct err *err)
+{
+	end_call(ctx, body, err);
+}
+
+int domain_qmp(struct domain *d, bool root, const char *command, struct json_object *arguments,
+	struct control_call *call, struct err *err)
+{
+	struct qmp_call *c;
+	const struct qmpmux_call wanted = {.class = root ? QMP_CLASS_ADMIN : QMP_CLASS_MONITOR,
+		.command = command,
+		.arguments = arguments,
+		.fn = on_answer,
+		.ctx = c = calloc(1, sizeof(*c))};
+	int r;
+
+	if (!c) {
+		return err_set(err, -ENOMEM, "out of memory");
+	}
+	if (!d->monitor || d->state != DOMAIN_RUNNING) {
+		free(c);
+		return err_set(err, -ESRCH, "domain %u: its device model is %s%s", d->dom.domid,
+			dm_state_name(d->r.state),
+			d->state == DOMAIN_RUNNING ? ", without a QMP connection" : "");
+	}
+	c->call = call;
+	LIST_INSERT_HEAD(&d->qmp_calls, c, entry);
+	r = qmpmux_call(monitor_mux(d->monitor), &wanted, loop_monotonic_ms(), NULL, err);
+	monitor_settle(d->monitor);
+	if (r < 0) {
+		LIST_REMOVE(c, entry);
+		free(c);
+	}
+	return r == -EINVAL || r == -E2BIG ? (err->code = -EIO) : r;
+}
+
+void domain_qmp_quarantined(void *ctx, const struct err *err, int64_t ms)
+{
+	struct domain *d = ctx;
+	struct json_object *json = domain_event_json(d, "qmp-quarantined");
+
+	domain_log(
+		d, LOG_LVL_WARNING, "%s; QMP is tried again in %lld ms", err->text, (long long)ms);
+	json_object_object_add(json, "reason", json_object_new_string(err->text));
+	json_object_object_add(json, "again_ms", json_object_new_int64(ms));
+	events_publish(d->s->events, json);
+	if (d->state == DOMAIN_RUNNING) {
+		domain_follow_connected(d);
+	}
+}
+
+void domain_qmp_event(void *ctx, const char *name, struct json_object *data)
+{
+	struct domain *d = ctx;
+	struct json_object *json;
+
+	if (d->state != DOMAIN_RUNNING) {
+		return; /* part of a start or an end, which has events of its own */
+	}
+	json = domain_event_json(d, "qmp-event");
+	json_object_object_add(json, "qmp", json_object_new_string(name));
+	json_object_object_add(json, "data", json_object_get(data));
+	events_publish(d->s->events, json);
+}
+
+void domain_qmp_audit(void *ctx, int pid, const struct qmpmux_audit *a)
+{
+	const struct domain *d = ctx;
+
+	domain_log(d, a->refused ? LOG_LVL_NOTICE : LOG_LVL_INFO,
+		"QMP client (class %s, pid %d): %s, arguments %016llx: %s, %lld ms",
+		qmp_class_name(a->class), pid, a->command, (unsigned long long)a->digest,
+		a->refused ? a->refused
+		: a->error ? a->error
+			   : "done",
+		(long long)a->ms);
+}
+
+struct json_object *domain_qmp_json(const struct domain *d)
+{
+	struct json_object *json = d->monitor ? json_object_new_object() : NULL;
+	struct qmpmux_counts n;
+
+	if (!json) {
+		return NULL;
+	}
+	qmpmux_counts(monitor_mux(d->monitor), &n);
+	json_object_object_add(json, "health",
+		json_object_new_string(qmpmux_health_name(qmpmux_health(monitor_mux(d->monitor)))));
+	json_object_object_add(
+		json, "rtt_ms", n.rtt_ms < 0 ? NULL : json_object_new_int64(n.rtt_ms));
+	json_object_object_add(json, "clients", json_object_new_int(n.clients));
+	json_object_object_add(json, "commands", json_object_new_int64(n.commands));
+	json_object_object_add(json, "refused", json_object_new_int64(n.refused));
+	json_object_object_add(json, "expired", json_object_new_int64(n.expired));
+	json_object_object_add(json, "violations", json_object_new_int64(n.violations));
+	json_object_object_add(json, "events_dropped", json_object_new_int64(n.events_dropped));
+	return json;
+}

@@ -1,0 +1,407 @@
+/* SPDX-FileCopyrightText: The xendmd authors
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "daemon/qmp_server.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/queue.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "daemon/loop.h"
+#include "lib/cleanup.h"
+#include "lib/limits.h"
+#include "lib/log.h"
+#include "proto/qmpmux.h"
+
+#define ACCEPTS_PER_TURN 16
+#define BACKOFF_MS 1000
+
+struct qmp_client {
+	TAILQ_ENTRY(qmp_client) entry; /* qmp_server::clients */
+	struct qmp_server *s;	       /* NULL once dropped */
+	struct qmpmux_client *mux;
+	int fd, passed_fd, pid; /* PASSED_FD: came from it and waits for its command */
+	struct loop_io io;
+	unsigned io_events;
+	struct loop_timer later; /* drop it, or go on, when no callback of the mux is running */
+	char *out;		 /* out_start <= out_len */
+	size_t out_start, out_len, out_size;
+	bool over, doomed, eof;
+	struct loop_deferred release;
+};
+
+TAILQ_HEAD(qmp_client_list, qmp_client);
+
+struct qmp_server {
+	struct loop *loop;
+	char *path;
+	enum qmp_class class;
+	struct monitor *monitor;
+	struct qmp_total *total;
+	int fd;
+	struct loop_io io;
+	struct loop_timer backoff;
+	struct qmp_client_list clients;
+	unsigned clients_len;
+	struct loop_deferred release;
+};
+
+static void on_client(void *arg, unsigned events);
+
+static void client_release(void *arg)
+{
+	struct qmp_client *c = arg;
+
+	free(c->out);
+	free(c);
+}
+
+/* Closing with unread input takes back from the peer what it has not read yet (unix(7)). */
+static void drain(int fd)
+{
+	char data[4096];
+
+	for (int i = 0; i < 16 && recv(fd, data, sizeof(data), MSG_DONTWAIT) > 0; i++) {
+	}
+}
+
+static void client_drop(struct qmp_client *c)
+{
+	struct qmp_server *s = c->s;
+
+	if (c->over) {
+		drain(c->fd);
+	}
+	loop_io_stop(&c->io);
+	loop_timer_stop(&c->later);
+	close_p(&c->fd);
+	close_p(&c->passed_fd);
+	TAILQ_REMOVE(&s->clients, c, entry);
+	s->clients_len--;
+	s->total->clients--;
+	c->s = NULL;
+	loop_defer(s->loop, &c->release, client_release, c);
+	c->mux = qmpmux_client_free(c->mux, loop_monotonic_ms());
+}
+
+static void client_arm(struct qmp_client *c)
+{
+	bool reads = c->mux && qmpmux_client_wants(c->mux) && !c->over && !c->eof;
+	unsigned events = (reads ? LOOP_READ : 0) | (c->out_len > c->out_start ? LOOP_WRITE : 0);
+
+	if (events == c->io_events) {
+		return;
+	}
+	loop_io_stop(&c->io);
+	c->io_events = events;
+	if (events && loop_io_start(c->s->loop, &c->io, c->fd, events, on_client, c) < 0) {
+		c->doomed = true;
+	}
+}
+
+static void on_later(void *arg)
+{
+	struct qmp_client *c = arg;
+
+	if (c->doomed || (c->over && c->out_start == c->out_len)) {
+		struct monitor *m = c->s->monitor;
+
+		client_drop(c);
+		monitor_settle(m);
+		return;
+	}
+	client_arm(c);
+}
+
+/* The ops below are called in the middle of the mux's work. */
+static void later(struct qmp_client *c)
+{
+	if (c->s && !c->later.event) {
+		loop_timer_start(c->s->loop, &c->later, 0, on_later, c);
+	}
+}
+
+static void client_flush(struct qmp_client *c)
+{
+	while (c->out_start < c->out_len) {
+		ssize_t n = send(c->fd, c->out + c->out_start, c->out_len - c->out_start,
+			MSG_NOSIGNAL | MSG_DONTWAIT);
+
+		if (n < 0) {
+			c->doomed = c->doomed || (errno != EAGAIN && errno != EINTR);
+			return;
+		}
+		c->out_start += n;
+	}
+	free(TAKE_PTR(c->out));
+	c->out_start = c->out_len = c->out_size = 0;
+}
+
+/* R2: what a client leaves unread is bounded; then it is dropped. */
+static bool out_reserve(struct qmp_client *c, size_t len)
+{
+	size_t size = c->out_size ? c->out_size : 512;
+	char *out;
+
+	if (c->out_len - c->out_start + len > LIMIT_QMP_CLIENT_OUT_BYTES) {
+		return false;
+	}
+	if (c->out_start > 0) {
+		memmove(c->out, c->out + c->out_start, c->out_len - c->out_start);
+		c->out_len -= c->out_start;
+		c->out_start = 0;
+	}
+	while (size < c->out_len + len) {
+		size *= 2;
+	}
+	out = size == c->out_size ? c->out : realloc(c->out, size);
+	if (!out) {
+		return false;
+	}
+	c->out = out;
+	c->out_size = size;
+	return true;
+}
+
+static void op_reply(void *client, const char *text, size_t len)
+{
+	struct qmp_client *c = client;
+
+	if (c->doomed) {
+		return;
+	}
+	if (!out_reserve(c, len)) {
+		log_warning(
+			"QMP client (pid %d) of \"%s\" does not read: dropped", c->pid, c->s->path);
+		c->doomed = true;
+	} else {
+		memcpy(c->out + c->out_len, text, len);
+		c->out_len += len;
+		client_flush(c);
+	}
+	later(c);
+}
+
+static void op_over(void *client)
+{
+	struct qmp_client *c = client;
+
+	c->over = true;
+	later(c);
+}
+
+static void op_resume(void *client)
+{
+	later(client);
+}
+
+static int op_take_fd(void *client)
+{
+	struct qmp_client *c = client;
+
+	return TAKE_FD(c->passed_fd);
+}
+
+static int op_pid(void *client)
+{
+	return ((struct qmp_client *)client)->pid;
+}
+
+static const struct monitor_client_ops client_ops = {.reply = op_reply,
+	.over = op_over,
+	.resume = op_resume,
+	.take_fd = op_take_fd,
+	.pid = op_pid};
+
+/* The first descriptor of a message is kept (QEMU takes no more either), an older one goes. */
+static void take_descriptors(struct qmp_client *c, struct msghdr *msg)
+{
+	for (struct cmsghdr *h = CMSG_FIRSTHDR(msg); h; h = CMSG_NXTHDR(msg, h)) {
+		size_t len = (h->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+
+		if (h->cmsg_level != SOL_SOCKET || h->cmsg_type != SCM_RIGHTS) {
+			continue;
+		}
+		for (size_t i = 0; i < len; i++) {
+			int fd;
+
+			memcpy(&fd, CMSG_DATA(h) + i * sizeof(fd), sizeof(fd));
+			if (i == 0) {
+				close_p(&c->passed_fd);
+				c->passed_fd = fd;
+			} else {
+				close(fd);
+			}
+		}
+	}
+	qmpmux_client_set_fd(c->mux, c->passed_fd >= 0);
+}
+
+static void client_read(struct qmp_client *c)
+{
+	union {
+		struct cmsghdr align;
+		char bytes[CMSG_SPACE(LIMIT_CONTROL_FDS * sizeof(int))];
+	} control;
+	char data[16 * 1024];
+	struct iovec iov = {.iov_base = data, .iov_len = sizeof(data)};
+	struct msghdr msg = {.msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = &control,
+		.msg_controllen = sizeof(control)};
+	ssize_t n = recvmsg(c->fd, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+
+	if (n < 0) {
+		c->doomed = errno != EAGAIN && errno != EINTR;
+		return;
+	}
+	take_descriptors(c, &msg);
+	if (n == 0) {
+		c->eof = true;
+		qmpmux_client_eof(c->mux, loop_monotonic_ms());
+	} else if (qmpmux_client_feed(c->mux, data, n, loop_monotonic_ms()) < 0) {
+		c->doomed = true;
+	}
+}
+
+static void on_client(void *arg, unsigned events)
+{
+	struct qmp_client *c = arg;
+	struct monitor *m = c->s->monitor;
+
+	if (events & LOOP_WRITE) {
+		client_flush(c);
+	}
+	if (events & LOOP_READ && qmpmux_client_wants(c->mux)) {
+		client_read(c);
+	}
+	if (c->s) {
+		on_later(c);
+	}
+	monitor_settle(m);
+}
+
+static void client_new(struct qmp_server *s, int fd)
+{
+	struct qmp_client *c = calloc(1, sizeof(*c));
+	struct ucred cred = {0};
+	socklen_t len = sizeof(cred);
+
+	/* P8: the socket is in a directory of root's; who came is asked all the same. */
+	if (!c || getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) < 0 ||
+		(cred.uid != 0 && cred.uid != geteuid())) {
+		free(c);
+		close(fd);
+		return;
+	}
+	*c = (struct qmp_client){.s = s, .fd = fd, .passed_fd = -1, .pid = cred.pid};
+	TAILQ_INSERT_TAIL(&s->clients, c, entry);
+	s->clients_len++;
+	s->total->clients++;
+	if (qmpmux_client_new(monitor_mux(s->monitor), s->class, c, loop_monotonic_ms(), &c->mux) <
+		0) {
+		client_drop(c);
+		return;
+	}
+	client_arm(c);
+}
+
+static void on_accept(void *arg, unsigned events);
+
+static void on_backoff(void *arg)
+{
+	struct qmp_server *s = arg;
+
+	loop_io_start(s->loop, &s->io, s->fd, LOOP_READ, on_accept, s);
+}
+
+/* False: nothing more to accept in this turn. */
+static bool accept_one(struct qmp_server *s)
+{
+	int fd = accept4(s->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+
+	if (fd < 0) {
+		/* Out of descriptors: the waiting connection would wake the loop for ever. */
+		if (errno != EAGAIN && errno != ECONNABORTED && errno != EINTR &&
+			loop_timer_start(s->loop, &s->backoff, BACKOFF_MS, on_backoff, s) == 0) {
+			loop_io_stop(&s->io);
+		}
+		return false;
+	}
+	if (s->clients_len >= LIMIT_QMP_CLIENTS || s->total->clients >= LIMIT_QMP_CLIENTS_ALL) {
+		close(fd);
+	} else {
+		client_new(s, fd);
+	}
+	return true;
+}
+
+static void on_accept(void *arg, unsigned events)
+{
+	struct qmp_server *s = arg;
+
+	for (int i = 0; i < ACCEPTS_PER_TURN && accept_one(s); i++) {
+	}
+	monitor_settle(s->monitor);
+}
+
+static void server_release(void *arg)
+{
+	struct qmp_server *s = arg;
+
+	free(s->path);
+	free(s);
+}
+
+int qmp_server_new(struct qmp_server **ret, struct loop *loop, const char *path,
+	enum qmp_class class, struct monitor *monitor, struct qmp_total *total, struct err *err)
+{
+	struct qmp_server *s = calloc(1, sizeof(*s));
+	int r;
+
+	if (!s) {
+		return err_set(err, -ENOMEM, "out of memory");
+	}
+	*s = (struct qmp_server){.loop = loop,
+		.class = class,
+		.monitor = monitor,
+		.total = total,
+		.fd = -1,
+		.path = strdup(path)};
+	TAILQ_INIT(&s->clients);
+	r = s->path ? monitor_listen(path, &s->fd, err) : err_set(err, -ENOMEM, "out of memory");
+	if (r == 0 && (listen(s->fd, 128) < 0 ||
+			      loop_io_start(loop, &s->io, s->fd, LOOP_READ, on_accept, s) < 0)) {
+		r = err_set(err, -ENOMEM, "listening at \"%s\"", path);
+	}
+	if (r < 0) {
+		close_p(&s->fd);
+		server_release(s);
+		return r;
+	}
+	monitor_keep(monitor, &client_ops);
+	*ret = s;
+	return 0;
+}
+
+struct qmp_server *qmp_server_free(struct qmp_server *s)
+{
+	if (s) {
+		while (!TAILQ_EMPTY(&s->clients)) {
+			client_drop(TAILQ_FIRST(&s->clients));
+		}
+		loop_io_stop(&s->io);
+		loop_timer_stop(&s->backoff);
+		close_p(&s->fd);
+		unlink(s->path);
+		loop_defer(s->loop, &s->release, server_release, s);
+	}
+	return NULL;
+}
+
+const char *qmp_server_path(const struct qmp_server *s)
+{
+	return s->path;
+}
