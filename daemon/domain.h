@@ -82,6 +82,7 @@ void domain_update(struct domain *d, const struct toolstack_domain *dom);
 void domain_on_dm_node(struct domain *d);
 /* /local/domain/G/image changed, by a watch with the token DOMAIN_TOKEN_IMAGE "/G". */
 #define DOMAIN_TOKEN_IMAGE "image"
+#define DOMAIN_TOKEN_NAME "name"
 void domain_on_image(struct domain *d);
 /* /local/domain/G/name changed. */
 void domain_on_name(struct domain *d);

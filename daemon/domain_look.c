@@ -157,9 +157,9 @@ void domain_watch_name(struct domain *d, bool on)
 	d->name_watched = on;
 	xenlayout_domain(d->dom.domid, "name", path);
 	if (on) {
-		store_watch(d->s->store, path, "name");
+		store_watch(d->s->store, path, DOMAIN_TOKEN_NAME);
 	} else {
-		store_unwatch(d->s->store, path, "name");
+		store_unwatch(d->s->store, path, DOMAIN_TOKEN_NAME);
 	}
 }
 

@@ -66,6 +66,10 @@ struct manager_record *manager_claim_record(struct manager *m, const struct tool
 void manager_record_free(struct manager_record *record);
 void manager_free_records(struct manager *m);
 
+/* manager_xenstore.c */
+extern const struct xs_link_ops manager_xs_ops;
+int manager_watch_xenstore(struct manager *m);
+
 /* manager_handoff.c */
 int manager_handoff(void *ctx, struct handoff *handoff, struct err *err);
 /* D has appeared: gives it what waits for it. */
