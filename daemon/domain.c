@@ -374,7 +374,7 @@ void domain_detach(struct domain *d)
 	d->launcher = launcher_free(d->launcher);
 	d->asker = helperproc_free(d->asker);
 	d->destroyer = helperproc_detach(d->destroyer);
-	domain_drop_monitor(d);
+	domain_qmp_close(d);
 	d->log = dmlog_unwatch(d->log);
 	d->process = process_free(d->process);
 	d->def = definition_unref(d->def);

@@ -255,7 +255,7 @@ void domain_note_exit(struct domain *d)
 void domain_clean(struct domain *d)
 {
 	domain_note_exit(d);
-	domain_drop_monitor(d);
+	domain_qmp_close(d);
 	d->launcher = launcher_free(d->launcher);
 	d->process = process_free(d->process);
 	d->log = dmlog_unwatch(d->log);

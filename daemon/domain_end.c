@@ -146,7 +146,7 @@ void domain_classify(struct domain *d)
 	char path[XENLAYOUT_PATH_MAX];
 	int r;
 
-	domain_drop_monitor(d); /* nobody is there to connect to again */
+	domain_qmp_close(d); /* nobody is there to connect to again */
 	if (batch) {
 		xenlayout_dm(d->dom.domid, NULL, path);
 		xs_batch_read(batch, path);

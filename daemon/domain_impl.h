@@ -88,7 +88,7 @@ struct domain {
 	struct launcher *launcher;
 	struct scope_job *scope_job;
 	struct monitor *monitor;
-	struct qmp_server *qmp; /* NULL: nobody else may use it now */
+	struct qmp_server *qmp[_QMP_CLASS_MAX]; /* the sockets of its clients; NULL: none */
 	LIST_HEAD(, qmp_call) qmp_calls;
 	struct dmlog *log;
 	int log_fd, listen_fd; /* between prepare and spawn */
@@ -180,10 +180,21 @@ void domain_probe(struct domain *d);
 void domain_ready(struct domain *d);
 int domain_connect_monitor(struct domain *d);
 
-/* domain_qmp.c. Once it runs: others may use its QMP. */
+/* domain_qmp.c */
+/* Once it runs: others may use its QMP. */
 void domain_qmp_open(struct domain *d);
-/* Whoever waits for an answer is told, all connections end. */
+/* A socket for clients of CLASS, beside dm/G/qmp, which the class admin has. One that comes before
+ * the device model runs waits. -EEXIST: the class has one elsewhere. */
+int domain_qmp_serve(struct domain *d, enum qmp_class class, const char *path, struct err *err);
+/* With FD, which listens at PATH already; it is taken over, also by a failure. */
+int domain_qmp_serve_fd(
+	struct domain *d, enum qmp_class class, const char *path, int fd, struct err *err);
+/* Whoever waits for an answer is told, all connections end. What listens goes on listening. */
 void domain_drop_monitor(struct domain *d);
+/* And that ends as well. */
+void domain_qmp_close(struct domain *d);
+/* Where clients of CLASS are served; NULL: nowhere now. */
+const char *domain_qmp_path(const struct domain *d, enum qmp_class class);
 void domain_qmp_quarantined(void *ctx, const struct err *err, int64_t ms);
 void domain_qmp_event(void *ctx, const char *name, struct json_object *data);
 void domain_qmp_audit(void *ctx, int pid, const struct qmpmux_audit *audit);

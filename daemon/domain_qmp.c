@@ -1,15 +1,16 @@
 /* SPDX-FileCopyrightText: The xendmd authors
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Others' use of a running device model's QMP: the socket dm/G/qmp for root and the method Qmp of
- * the control socket. Both are clients of the one session (daemon/monitor), which the daemon's own
- * commands use as well.
+ * Others' use of a running device model's QMP: sockets, one for each class of clients (dm/G/qmp for
+ * root is always there), and the method Qmp of the control socket. All are clients of the one
+ * session (daemon/monitor), which the daemon's own commands use as well.
  */
 #include "daemon/domain_impl.h"
 
 #include <errno.h>
 #include <limits.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "daemon/events.h"
 #include "lib/cleanup.h"
@@ -21,19 +22,61 @@ struct qmp_call {
 	struct control_call *call;
 };
 
+static bool is_open(const struct domain *d)
+{
+	return d->monitor && d->state == DOMAIN_RUNNING;
+}
+
+int domain_qmp_serve_fd(
+	struct domain *d, enum qmp_class class, const char *path, int fd, struct err *err)
+{
+	struct qmp_server **slot = &d->qmp[class];
+	int r;
+
+	if (*slot && fd < 0 && !strcmp(qmp_server_path(*slot), path)) {
+		return 0;
+	}
+	if (*slot) {
+		close_p(&fd);
+		return err_set(err, -EEXIST, "domain %u: its QMP socket for %s is \"%s\" already",
+			d->dom.domid, qmp_class_name(class), qmp_server_path(*slot));
+	}
+	r = qmp_server_new(slot, d->s->loop, path, fd, class, d->s->qmp_total, err);
+	if (r == 0 && is_open(d)) {
+		qmp_server_attach(*slot, d->monitor);
+	}
+	return r;
+}
+
+int domain_qmp_serve(struct domain *d, enum qmp_class class, const char *path, struct err *err)
+{
+	return domain_qmp_serve_fd(d, class, path, -1, err);
+}
+
 void domain_qmp_open(struct domain *d)
 {
 	char path[PATH_MAX];
 	struct err err;
 
-	if (d->qmp || !d->monitor || d->state != DOMAIN_RUNNING) {
+	if (!is_open(d)) {
 		return;
 	}
 	domain_run_dir(d, "qmp", path, sizeof(path));
-	if (qmp_server_new(&d->qmp, d->s->loop, path, QMP_CLASS_ADMIN, d->monitor, d->s->qmp_total,
-		    &err) < 0) {
+	if (domain_qmp_serve(d, QMP_CLASS_ADMIN, path, &err) < 0) {
 		domain_log(d, LOG_LVL_WARNING, "no QMP socket for others: %s", err.text);
 	}
+	for (int i = 0; i < _QMP_CLASS_MAX; i++) {
+		if (d->qmp[i] && !qmp_server_is_attached(d->qmp[i])) {
+			qmp_server_attach(d->qmp[i], d->monitor);
+		}
+	}
+}
+
+const char *domain_qmp_path(const struct domain *d, enum qmp_class class)
+{
+	const struct qmp_server *s = d->qmp[class];
+
+	return s && qmp_server_is_attached(s) ? qmp_server_path(s) : NULL;
 }
 
 static void end_call(struct qmp_call *c, struct json_object *body, const struct err *err)
@@ -59,8 +102,20 @@ void domain_drop_monitor(struct domain *d)
 	while (!LIST_EMPTY(&d->qmp_calls)) {
 		end_call(LIST_FIRST(&d->qmp_calls), NULL, &err);
 	}
-	d->qmp = qmp_server_free(d->qmp);
+	for (int i = 0; i < _QMP_CLASS_MAX; i++) {
+		if (d->qmp[i]) {
+			qmp_server_detach(d->qmp[i]);
+		}
+	}
 	d->monitor = monitor_free(d->monitor);
+}
+
+void domain_qmp_close(struct domain *d)
+{
+	domain_drop_monitor(d);
+	for (int i = 0; i < _QMP_CLASS_MAX; i++) {
+		d->qmp[i] = qmp_server_free(d->qmp[i]);
+	}
 }
 
 static void on_answer(void *ctx, struct json_object *body, const struct err *err)
@@ -141,6 +196,20 @@ void domain_qmp_audit(void *ctx, int pid, const struct qmpmux_audit *a)
 		(long long)a->ms);
 }
 
+/* "libxl": "/var/run/xen/qmp-libxl-3", … of those that are served. */
+static struct json_object *sockets_json(const struct domain *d)
+{
+	struct json_object *json = json_object_new_object();
+
+	for (int i = 0; i < _QMP_CLASS_MAX; i++) {
+		if (domain_qmp_path(d, i)) {
+			json_object_object_add(json, qmp_class_name(i),
+				json_object_new_string(domain_qmp_path(d, i)));
+		}
+	}
+	return json;
+}
+
 struct json_object *domain_qmp_json(const struct domain *d)
 {
 	struct json_object *json = d->monitor ? json_object_new_object() : NULL;
@@ -154,6 +223,7 @@ struct json_object *domain_qmp_json(const struct domain *d)
 		json_object_new_string(qmpmux_health_name(qmpmux_health(monitor_mux(d->monitor)))));
 	json_object_object_add(
 		json, "rtt_ms", n.rtt_ms < 0 ? NULL : json_object_new_int64(n.rtt_ms));
+	json_object_object_add(json, "sockets", sockets_json(d));
 	json_object_object_add(json, "clients", json_object_new_int(n.clients));
 	json_object_object_add(json, "commands", json_object_new_int64(n.commands));
 	json_object_object_add(json, "refused", json_object_new_int64(n.refused));

@@ -3,10 +3,12 @@
 #include "daemon/qmp_server.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/queue.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "daemon/loop.h"
@@ -15,6 +17,7 @@
 #include "lib/log.h"
 #include "proto/qmpmux.h"
 
+#define BACKLOG 128 /* a full one is an error to libxl, which does not try again */
 #define ACCEPTS_PER_TURN 16
 #define BACKOFF_MS 1000
 
@@ -38,9 +41,11 @@ struct qmp_server {
 	struct loop *loop;
 	char *path;
 	enum qmp_class class;
-	struct monitor *monitor;
+	struct monitor *monitor; /* NULL: not attached, nobody is accepted */
 	struct qmp_total *total;
 	int fd;
+	dev_t dev; /* of the socket file */
+	ino_t ino;
 	struct loop_io io;
 	struct loop_timer backoff;
 	struct qmp_client_list clients;
@@ -341,10 +346,11 @@ static bool accept_one(struct qmp_server *s)
 static void on_accept(void *arg, unsigned events)
 {
 	struct qmp_server *s = arg;
+	struct monitor *m = s->monitor;
 
 	for (int i = 0; i < ACCEPTS_PER_TURN && accept_one(s); i++) {
 	}
-	monitor_settle(s->monitor);
+	monitor_settle(m);
 }
 
 static void server_release(void *arg)
@@ -355,33 +361,59 @@ static void server_release(void *arg)
 	free(s);
 }
 
-int qmp_server_new(struct qmp_server **ret, struct loop *loop, const char *path,
-	enum qmp_class class, struct monitor *monitor, struct qmp_total *total, struct err *err)
+static int open_socket(struct qmp_server *s, struct err *err)
+{
+	struct stat st;
+	int flags;
+
+	if (s->fd < 0) {
+		int r = monitor_listen(s->path, &s->fd, err);
+
+		if (r < 0) {
+			return r;
+		}
+	}
+	flags = fcntl(s->fd, F_GETFL);
+	if (flags < 0 || fcntl(s->fd, F_SETFL, flags | O_NONBLOCK) < 0 ||
+		listen(s->fd, BACKLOG) < 0) {
+		return err_set_errno(err, -errno, "listen at \"%s\"", s->path);
+	}
+	if (lstat(s->path, &st) == 0) { /* else somebody removed it: not ours to remove later */
+		s->dev = st.st_dev;
+		s->ino = st.st_ino;
+	}
+	return 0;
+}
+
+/* What stands at its path may be another's by now: that of a domain that has the number next. */
+static void remove_socket(const struct qmp_server *s)
+{
+	struct stat st;
+
+	if (s->ino && lstat(s->path, &st) == 0 && st.st_dev == s->dev && st.st_ino == s->ino) {
+		unlink(s->path);
+	}
+}
+
+int qmp_server_new(struct qmp_server **ret, struct loop *loop, const char *path, int fd,
+	enum qmp_class class, struct qmp_total *total, struct err *err)
 {
 	struct qmp_server *s = calloc(1, sizeof(*s));
 	int r;
 
 	if (!s) {
+		close_p(&fd);
 		return err_set(err, -ENOMEM, "out of memory");
 	}
-	*s = (struct qmp_server){.loop = loop,
-		.class = class,
-		.monitor = monitor,
-		.total = total,
-		.fd = -1,
-		.path = strdup(path)};
+	*s = (struct qmp_server){
+		.loop = loop, .class = class, .total = total, .fd = fd, .path = strdup(path)};
 	TAILQ_INIT(&s->clients);
-	r = s->path ? monitor_listen(path, &s->fd, err) : err_set(err, -ENOMEM, "out of memory");
-	if (r == 0 && (listen(s->fd, 128) < 0 ||
-			      loop_io_start(loop, &s->io, s->fd, LOOP_READ, on_accept, s) < 0)) {
-		r = err_set(err, -ENOMEM, "listening at \"%s\"", path);
-	}
+	r = s->path ? open_socket(s, err) : err_set(err, -ENOMEM, "out of memory");
 	if (r < 0) {
 		close_p(&s->fd);
 		server_release(s);
 		return r;
 	}
-	monitor_keep(monitor, &client_ops);
 	*ret = s;
 	return 0;
 }
@@ -389,19 +421,44 @@ int qmp_server_new(struct qmp_server **ret, struct loop *loop, const char *path,
 struct qmp_server *qmp_server_free(struct qmp_server *s)
 {
 	if (s) {
-		while (!TAILQ_EMPTY(&s->clients)) {
-			client_drop(TAILQ_FIRST(&s->clients));
-		}
-		loop_io_stop(&s->io);
-		loop_timer_stop(&s->backoff);
+		qmp_server_detach(s);
 		close_p(&s->fd);
-		unlink(s->path);
+		remove_socket(s);
 		loop_defer(s->loop, &s->release, server_release, s);
 	}
 	return NULL;
 }
 
+void qmp_server_attach(struct qmp_server *s, struct monitor *monitor)
+{
+	s->monitor = monitor;
+	monitor_keep(monitor, &client_ops);
+	if (loop_io_start(s->loop, &s->io, s->fd, LOOP_READ, on_accept, s) < 0) {
+		loop_timer_start(s->loop, &s->backoff, BACKOFF_MS, on_backoff, s);
+	}
+}
+
+void qmp_server_detach(struct qmp_server *s)
+{
+	while (!TAILQ_EMPTY(&s->clients)) {
+		client_drop(TAILQ_FIRST(&s->clients));
+	}
+	loop_io_stop(&s->io);
+	loop_timer_stop(&s->backoff);
+	s->monitor = NULL;
+}
+
+bool qmp_server_is_attached(const struct qmp_server *s)
+{
+	return s->monitor;
+}
+
 const char *qmp_server_path(const struct qmp_server *s)
 {
 	return s->path;
+}
+
+unsigned qmp_server_clients(const struct qmp_server *s)
+{
+	return s->clients_len;
 }

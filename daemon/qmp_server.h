@@ -18,10 +18,19 @@ struct qmp_total {
 	unsigned clients;
 };
 
-/* Listens at PATH (0600; a stale socket file is replaced). MONITOR is kept (monitor_keep) and must
- * live until the server is freed. */
-int qmp_server_new(struct qmp_server **ret, struct loop *loop, const char *path,
-	enum qmp_class class, struct monitor *monitor, struct qmp_total *total, struct err *err);
-/* Closes all clients and removes the socket. Before monitor_free(). */
+/* Listens from now on: clients that come wait, for their greeting too, until the server is
+ * attached. FD: a listening socket that is there already, bound to PATH; taken over, also by a
+ * failure. -1: one is bound at PATH (0600; what stands there is replaced). */
+int qmp_server_new(struct qmp_server **ret, struct loop *loop, const char *path, int fd,
+	enum qmp_class class, struct qmp_total *total, struct err *err);
+/* Closes all clients and removes the socket, if it is still the one at its path. */
 struct qmp_server *qmp_server_free(struct qmp_server *s);
+
+/* Serves the clients of MONITOR's session, which is kept (monitor_keep) and must live until: */
+void qmp_server_attach(struct qmp_server *s, struct monitor *monitor);
+/* Closes all clients. Nothing for a server that is not attached. */
+void qmp_server_detach(struct qmp_server *s);
+
+bool qmp_server_is_attached(const struct qmp_server *s);
 const char *qmp_server_path(const struct qmp_server *s);
+unsigned qmp_server_clients(const struct qmp_server *s);
