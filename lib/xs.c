@@ -14,8 +14,8 @@
 
 /*
  * The loop's side. A request is two objects: `pending` stays here with callback, context and
- * deadline; the job, with the operations, goes to the thread (xs_worker.c) and comes back in
- * xs_worker::done. They find each other by number, so a request that was cancelled or has expired
+ * deadline; the job, with the operations, goes to the thread (xs_worker.c) and comes back as an
+ * event. They find each other by number, so a request that was cancelled or has expired
  * is simply one whose job comes back to nobody. Deadlines are kept here alone: they pass also while
  * the thread is stuck in a stopped xenstored.
  *
@@ -334,19 +334,34 @@ static bool is_wanted(struct xs_worker *w, const char *path, const char *token)
 	return found;
 }
 
-static void deliver_event(struct xs_link *link, const struct xs_event *event)
+static void deliver_watch(struct xs_link *link, char **watch)
 {
-	if (event->kind != XS_EVENT_WATCH) {
-		link->up = event->kind == XS_EVENT_UP;
-		if (link->ops->on_connection) {
-			link->ops->on_connection(link->ctx, link->up);
-		}
-		return;
+	const char *path = watch[XS_WATCH_PATH], *token = watch[XS_WATCH_TOKEN];
+
+	if (link->ops->on_watch && is_wanted(link->worker, path, token)) {
+		link->ops->on_watch(link->ctx, path, token);
 	}
-	if (link->ops->on_watch && is_wanted(link->worker, event->watch[XS_WATCH_PATH],
-					   event->watch[XS_WATCH_TOKEN])) {
-		link->ops->on_watch(
-			link->ctx, event->watch[XS_WATCH_PATH], event->watch[XS_WATCH_TOKEN]);
+}
+
+static void deliver_connection(struct xs_link *link, bool up)
+{
+	link->up = up;
+	if (link->ops->on_connection) {
+		link->ops->on_connection(link->ctx, up);
+	}
+}
+
+static void deliver_result(struct xs_link *link, const struct xs_job *job)
+{
+	struct pending *p = find_pending(link, job->id);
+	xs_done_fn fn = p ? p->done : NULL;
+	void *ctx = p ? p->ctx : NULL;
+
+	if (p) {
+		pending_free(link, p);
+	}
+	if (fn) {
+		fn(ctx, job->status, job->status ? NULL : &job->batch->ops);
 	}
 }
 
@@ -356,29 +371,19 @@ static void deliver_events(struct xs_link *link, struct xs_events *events)
 
 	while ((event = TAILQ_FIRST(events))) {
 		TAILQ_REMOVE(events, event, entry);
-		deliver_event(link, event);
-		xs_event_free(event);
-	}
-}
-
-static void deliver_results(struct xs_link *link, struct xs_jobs *done)
-{
-	struct xs_job *job;
-
-	while ((job = TAILQ_FIRST(done))) {
-		struct pending *p = find_pending(link, job->id);
-
-		TAILQ_REMOVE(done, job, entry);
-		if (p) {
-			xs_done_fn fn = p->done;
-			void *ctx = p->ctx;
-
-			pending_free(link, p);
-			if (fn) {
-				fn(ctx, job->status, job->status ? NULL : &job->batch->ops);
-			}
+		switch (event->kind) {
+		case XS_EVENT_WATCH:
+			deliver_watch(link, event->watch);
+			break;
+		case XS_EVENT_UP:
+		case XS_EVENT_DOWN:
+			deliver_connection(link, event->kind == XS_EVENT_UP);
+			break;
+		case XS_EVENT_JOB_OVER:
+			deliver_result(link, event->job);
+			break;
 		}
-		xs_job_free(job);
+		xs_event_free(event);
 	}
 }
 
@@ -402,20 +407,17 @@ void xs_link_dispatch(struct xs_link *link)
 {
 	struct xs_worker *w = link->worker;
 	struct xs_events events = TAILQ_HEAD_INITIALIZER(events);
-	struct xs_jobs done = TAILQ_HEAD_INITIALIZER(done);
 	uint64_t count;
 	ssize_t n = read(w->ready_fd, &count, sizeof(count));
 
 	(void)n;
 	pthread_mutex_lock(&w->lock);
 	TAILQ_CONCAT(&events, &w->events, entry);
-	TAILQ_CONCAT(&done, &w->done, entry);
 	if (w->events_len) {
 		w->events_len = 0;
 		xs_worker_wake(w); /* it may have stopped at its limit */
 	}
 	pthread_mutex_unlock(&w->lock);
 	deliver_events(link, &events);
-	deliver_results(link, &done);
 	deliver_expired(link);
 }

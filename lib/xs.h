@@ -50,7 +50,9 @@ struct xs_link *xs_link_free(struct xs_link *link);
 int xs_link_fd(const struct xs_link *link);
 /* Milliseconds until the next request's deadline, -1 for none: the owner arms a timer with it. */
 int64_t xs_link_next_deadline_ms(const struct xs_link *link);
-/* Delivers results, watch events and expired deadlines. */
+/* Delivers results and watch events, in the order in which they came about: what an event told of
+ * while a request was under way, the request's answer contains; what came later is told after the
+ * answer. Then expired deadlines. */
 void xs_link_dispatch(struct xs_link *link);
 bool xs_link_is_up(const struct xs_link *link);
 

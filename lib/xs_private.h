@@ -53,8 +53,18 @@ void xs_batch_reset(struct xs_batch *batch);
 /* Absolute, of allowed characters and length; "@name" only where SPECIAL. 0, -EINVAL. */
 int xs_path_check(const char *path, bool special);
 
+enum xs_event_kind { XS_EVENT_WATCH, XS_EVENT_UP, XS_EVENT_DOWN, XS_EVENT_JOB_OVER };
+struct xs_event {
+	TAILQ_ENTRY(xs_event) entry; /* xs_worker::events */
+	enum xs_event_kind kind;
+	char **watch; /* libxenstore's: path, token */
+	struct xs_job *job;
+};
+TAILQ_HEAD(xs_events, xs_event);
+
 struct xs_job {
-	TAILQ_ENTRY(xs_job) entry; /* xs_worker::todo or done, or the thread's own */
+	TAILQ_ENTRY(xs_job) entry; /* xs_worker::todo, or the thread's own */
+	struct xs_event over;	   /* needs no memory when it is told */
 	uint64_t id;
 	int64_t deadline_ms; /* CLOCK_MONOTONIC */
 	struct xs_batch *batch;
@@ -76,14 +86,6 @@ struct xs_watch_entry {
 	char *token;
 };
 
-enum xs_event_kind { XS_EVENT_WATCH, XS_EVENT_UP, XS_EVENT_DOWN };
-struct xs_event {
-	TAILQ_ENTRY(xs_event) entry; /* xs_worker::events */
-	enum xs_event_kind kind;
-	char **watch; /* libxenstore's: path, token */
-};
-TAILQ_HEAD(xs_events, xs_event);
-
 #define XS_WATCH_BUCKETS 512
 
 /*
@@ -98,11 +100,11 @@ struct xs_worker {
 	bool quit;
 	bool busy;     /* the thread is inside libxenstore and may stay there for long */
 	bool orphaned; /* the link is gone, the thread frees this */
-	struct xs_jobs todo, done;
+	struct xs_jobs todo;
 	TAILQ_HEAD(, xs_watch_entry) dirty;		       /* to be told to the server */
 	LIST_HEAD(, xs_watch_entry) watches[XS_WATCH_BUCKETS]; /* by token */
-	struct xs_events events;
-	unsigned events_len;
+	struct xs_events events; /* in the order in which they came about */
+	unsigned events_len;	 /* without jobs, which have a limit of their own */
 };
 
 int xs_worker_new(struct xs_worker **ret);
@@ -110,7 +112,8 @@ struct xs_worker *xs_worker_free(struct xs_worker *w);
 /* The thread; ARG is the worker. */
 void *xs_worker_main(void *arg);
 void xs_worker_wake(struct xs_worker *w);
-struct xs_event *xs_event_free(struct xs_event *event);
+/* And its job. */
+void xs_event_free(struct xs_event *event);
 
 /* With the lock held. */
 unsigned xs_watch_bucket(const char *token);

@@ -69,11 +69,14 @@ static void watch_free(struct xs_watch_entry *watch)
 	free(watch);
 }
 
-struct xs_event *xs_event_free(struct xs_event *event)
+void xs_event_free(struct xs_event *event)
 {
+	if (event->kind == XS_EVENT_JOB_OVER) {
+		xs_job_free(event->job);
+		return;
+	}
 	free(event->watch);
 	free(event);
-	return NULL;
 }
 
 int xs_worker_new(struct xs_worker **ret)
@@ -85,7 +88,6 @@ int xs_worker_new(struct xs_worker **ret)
 	}
 	pthread_mutex_init(&w->lock, NULL);
 	TAILQ_INIT(&w->todo);
-	TAILQ_INIT(&w->done);
 	TAILQ_INIT(&w->dirty);
 	TAILQ_INIT(&w->events);
 	w->server = strdup(xs_daemon_socket());
@@ -117,7 +119,6 @@ struct xs_worker *xs_worker_free(struct xs_worker *w)
 	struct xs_watch_entry *watch;
 
 	free_jobs(&w->todo);
-	free_jobs(&w->done);
 	while ((event = TAILQ_FIRST(&w->events))) {
 		TAILQ_REMOVE(&w->events, event, entry);
 		xs_event_free(event);
@@ -152,6 +153,14 @@ static void push_event(struct xs_worker *w, enum xs_event_kind kind, char **watc
 	signal_fd(w->ready_fd);
 }
 
+/* With the lock held. */
+static void push_over(struct xs_worker *w, struct xs_job *job)
+{
+	job->over = (struct xs_event){.kind = XS_EVENT_JOB_OVER, .job = job};
+	TAILQ_INSERT_TAIL(&w->events, &job->over, entry);
+	signal_fd(w->ready_fd);
+}
+
 /* The next functions are called with the lock held and let go of it around library calls. */
 static void enter_library(struct xs_worker *w)
 {
@@ -180,8 +189,7 @@ static bool do_next_job(struct xs_worker *w, struct xs_conn *c)
 	c->lost |= c->doubtful;
 	leave_library(w);
 	if (over) {
-		TAILQ_INSERT_TAIL(&w->done, job, entry);
-		signal_fd(w->ready_fd);
+		push_over(w, job);
 	} else {
 		TAILQ_INSERT_HEAD(&w->todo, job, entry);
 		job->queued = true;
