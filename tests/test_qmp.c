@@ -17,7 +17,7 @@
 	"{\"QMP\": {\"version\": {\"qemu\": {\"micro\": 1, \"minor\": 2, \"major\": " major        \
 	"}, \"package\": \"x\"}, \"capabilities\": [\"oob\"]}}"
 
-static void test_parse(void **state)
+static void test_f3_f4_f5_messages(void **state)
 {
 	static const struct {
 		const char *line;
@@ -122,7 +122,7 @@ static void test_readiness(void **state)
 	}
 }
 
-static void test_request(void **state)
+static void test_f7_requests(void **state)
 {
 	static const struct {
 		const char *text;
@@ -168,7 +168,7 @@ static void test_request(void **state)
 }
 
 /* F6: what is written is ASCII, on one line, without what a terminal obeys. */
-static void test_text(void **state)
+static void test_f6_text(void **state)
 {
 	static const struct {
 		const char *json, *text;
@@ -218,9 +218,9 @@ static void test_error_text(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_parse),
-		cmocka_unit_test(test_request),
-		cmocka_unit_test(test_text),
+		cmocka_unit_test(test_f3_f4_f5_messages),
+		cmocka_unit_test(test_f7_requests),
+		cmocka_unit_test(test_f6_text),
 		cmocka_unit_test(test_error_text),
 		cmocka_unit_test(test_command),
 		cmocka_unit_test(test_readiness),

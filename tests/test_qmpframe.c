@@ -45,7 +45,7 @@ static void run(struct qmpframe *f, const char *text, size_t len, size_t step, c
 	}
 }
 
-static void test_streams(void **state)
+static void test_f1_f7_streams(void **state)
 {
 	static const struct {
 		bool lines;
@@ -106,7 +106,7 @@ static void test_nul(void **state)
 }
 
 /* A long message does not stay in memory, and the bound holds whatever the portions. */
-static void test_memory(void **state)
+static void test_f1_f2_memory(void **state)
 {
 	static char text[300000];
 	struct qmpframe f = {.lines = true, .max = 400000};
@@ -129,9 +129,9 @@ static void test_memory(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_streams),
+		cmocka_unit_test(test_f1_f7_streams),
 		cmocka_unit_test(test_nul),
-		cmocka_unit_test(test_memory),
+		cmocka_unit_test(test_f1_f2_memory),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -424,6 +424,29 @@ static void test_s5_vchan(void **state)
 	world_free(w);
 }
 
+/* A client has one command outstanding and is not read meanwhile, whatever it has sent. */
+static void test_r2_one_outstanding(void **state)
+{
+	struct world *w = world_ready(QMP_PEER_DOM0);
+	char text[64];
+
+	negotiated(w, 0, QMP_CLASS_ADMIN);
+	for (unsigned i = 0; i < 100; i++) {
+		snprintf(text, sizeof(text), "{\"execute\":\"query-status\",\"id\":%u}", i);
+		asks(w, 0, text);
+		assert_false(qmpmux_client_wants(w->clients[0].c));
+	}
+	assert_string_equal(sent(w), "{\"execute\":\"query-status\",\"id\":2}\n");
+	for (unsigned i = 0; i < 100; i++) {
+		assert_false(qmpmux_client_wants(w->clients[0].c));
+		snprintf(text, sizeof(text), "{\"return\": {}, \"id\": %u}\r\n", i + 2);
+		assert_int_equal(says(w, text), 0);
+		assert_int_equal(w->clients[0].replies, i + 3);
+	}
+	assert_true(qmpmux_client_wants(w->clients[0].c));
+	world_free(w);
+}
+
 /* A client that stops sending still gets its answer; then, and not before, it is over. */
 static void test_s6_half_close(void **state)
 {
@@ -591,7 +614,7 @@ static void test_r3_hostile(void **state)
 }
 
 /* Well-formed and too much: the one who asked hears it, the connection stays. */
-static void test_f3_excess(void **state)
+static void test_f3_f4_excess(void **state)
 {
 	static const char *const bodies[] = {"\"\\u001b[31m\"",
 		"[[[[[[[[[[[[[[[[[[[[1]]]]]]]]]]]]]]]]]]]]",
@@ -715,7 +738,7 @@ static void test_descriptors(void **state)
 }
 
 /* Clients that send rubbish are answered a while, then they are over. */
-static void test_garbage(void **state)
+static void test_f7_garbage(void **state)
 {
 	struct world *w = world_ready(QMP_PEER_DOM0);
 	static char huge[LIMIT_QMP_REQUEST_BYTES + 2];
@@ -776,18 +799,19 @@ int main(void)
 		cmocka_unit_test(test_s4_second_greeting),
 		cmocka_unit_test(test_s5_deadlines),
 		cmocka_unit_test(test_s5_vchan),
+		cmocka_unit_test(test_r2_one_outstanding),
 		cmocka_unit_test(test_s6_half_close),
 		cmocka_unit_test(test_leaves_in_flight),
 		cmocka_unit_test(test_leases),
 		cmocka_unit_test(test_p6_events),
 		cmocka_unit_test(test_r1_flood),
 		cmocka_unit_test(test_r3_hostile),
-		cmocka_unit_test(test_f3_excess),
+		cmocka_unit_test(test_f3_f4_excess),
 		cmocka_unit_test(test_f2_line),
 		cmocka_unit_test(test_calls),
 		cmocka_unit_test(test_r4_audit),
 		cmocka_unit_test(test_descriptors),
-		cmocka_unit_test(test_garbage),
+		cmocka_unit_test(test_f7_garbage),
 		cmocka_unit_test(test_stock_clients),
 	};
 

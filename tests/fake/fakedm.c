@@ -17,9 +17,11 @@
  *   answers=DIR              DIR/COMMAND is the reply: {"return": …} or {"error": …}; empty: none
  *                            comes; a string: the connection ends
  *   commands=FILE            each command is noted there, a line of JSON
- *   ignore-quit ignore-term  leftovers  (a process of its own session stays behind)
- *   show-self              fds, limits, namespaces, directory on stderr, a line each
- *   xenstored=PATH           socket of xenstored (else XENSTORED_PATH)
+ *   evil=FILE                FILE names the attack of evil.c that EVIL_TRIGGER begins, and that
+ * ends when FILE names another; "fakedm -evil-list" lists them ignore-quit ignore-term  leftovers
+ * (a process of its own session stays behind) show-self              fds, limits, namespaces,
+ * directory on stderr, a line each xenstored=PATH           socket of xenstored (else
+ * XENSTORED_PATH)
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -38,6 +40,8 @@
 #include <json-c/json.h>
 #include <xenstore.h>
 
+#include "tests/fake/evil.h"
+
 #define LINE_MAX_BYTES 65536
 #define HUGE_LINE_BYTES (4 * 1024 * 1024)
 #define SERIALS_MAX 4
@@ -54,6 +58,10 @@ static struct {
 	char serials[SERIALS_MAX][64]; /* "pty:/dev/pts/3" */
 	unsigned serials_len;
 	const char *vnc;
+	struct evil evil;
+	char evil_bytes[4096]; /* of which EVIL_AT to EVIL_LEN are still to be sent */
+	size_t evil_at, evil_len;
+	int64_t evil_seen_ms;
 } dm = {.listen_fd = -1, .client = -1, .exit_code = -1, .end_ms = -1, .status = "running"};
 
 static volatile sig_atomic_t got_term;
@@ -282,8 +290,76 @@ static void drop_client(void)
 		close(dm.client);
 	}
 	dm.client = -1;
-	dm.len = 0;
+	dm.len = dm.evil_at = dm.evil_len = 0;
+	dm.evil.attack = NULL;
 	dm.negotiated = false;
+}
+
+/* The attack that is wanted now; NULL: none. */
+static const struct evil_attack *wanted_attack(void)
+{
+	const char *path = option("evil");
+	char name[64] = "";
+	FILE *f = path ? fopen(path, "re") : NULL;
+
+	if (f) {
+		if (fscanf(f, "%63s", name) != 1) {
+			name[0] = '\0';
+		}
+		fclose(f);
+	}
+	return evil_find(name);
+}
+
+/* True: EVIL_TRIGGER was asked, and its answer is an attack. */
+static bool begins_attack(const char *name, struct json_object *request)
+{
+	const struct evil_attack *attack = strcmp(name, EVIL_TRIGGER) ? NULL : wanted_attack();
+	struct json_object *id = NULL;
+
+	if (!attack) {
+		return false;
+	}
+	json_object_object_get_ex(request, "id", &id);
+	evil_begin(&dm.evil, attack, json_object_get_int64(id));
+	dm.evil_seen_ms = now_ms();
+	return true;
+}
+
+/* The socket takes bytes. */
+static void go_on_with_attack(void)
+{
+	ssize_t n;
+
+	if (now_ms() - dm.evil_seen_ms > 100) {
+		dm.evil_seen_ms = now_ms();
+		if (wanted_attack() != dm.evil.attack && !evil_is_halfway(&dm.evil)) {
+			dm.evil.attack = NULL;
+		}
+	}
+	if (dm.evil_at == dm.evil_len) {
+		dm.evil_at = 0;
+		dm.evil_len = evil_say(&dm.evil, dm.evil_bytes, sizeof(dm.evil_bytes));
+	}
+	if (dm.evil_len == 0) {
+		dm.evil.attack = NULL;
+		return;
+	}
+	n = send(dm.client, dm.evil_bytes + dm.evil_at, dm.evil_len - dm.evil_at,
+		MSG_NOSIGNAL | MSG_DONTWAIT);
+	if (n >= 0) {
+		dm.evil_at += n;
+	} else if (errno != EAGAIN && errno != EINTR) {
+		drop_client();
+	}
+}
+
+static short client_events(void)
+{
+	if (dm.client < 0 || !dm.evil.attack) {
+		return POLLIN;
+	}
+	return dm.evil_at < dm.evil_len ? POLLOUT : POLLIN | POLLOUT;
 }
 
 static void send_bytes(const char *data, size_t len)
@@ -521,6 +597,11 @@ static void on_line(const char *line)
 		command_not_found(reply, "?");
 	} else {
 		note_command(line);
+		if (begins_attack(json_object_get_string(name), request)) {
+			json_object_put(request);
+			json_object_put(reply);
+			return;
+		}
 		if (!given_answer(json_object_get_string(name), &reply)) {
 			quit = execute(json_object_get_string(name), reply);
 		}
@@ -608,6 +689,7 @@ __attribute__((noreturn)) static void serve(const sigset_t *mask)
 
 		if (ready) {
 			fds[0].fd = dm.client >= 0 ? dm.client : dm.listen_fd;
+			fds[0].events = client_events();
 		}
 		r = ppoll(fds, 1, wait < 0 ? NULL : &ts, mask);
 		if (got_term) {
@@ -619,6 +701,8 @@ __attribute__((noreturn)) static void serve(const sigset_t *mask)
 		if (!ready && dm.ready_ms >= 0 && now_ms() >= dm.ready_ms) {
 			ready = true;
 			write_state();
+		} else if (r > 0 && dm.client >= 0 && !(fds[0].revents & ~POLLOUT)) {
+			go_on_with_attack();
 		} else if (r > 0 && dm.client >= 0) {
 			on_client();
 		} else if (r > 0) {
@@ -654,12 +738,28 @@ __attribute__((noreturn)) static void answer_dm_ask(const char *argv0)
 	_exit(0);
 }
 
+/* For tests: name, what the client gets, what becomes of the connection, the client's text. */
+static int list_attacks(void)
+{
+	static const char *const client[] = {"fine", "error", "late"}, *const link[] = {
+									       "stays", "ends"};
+
+	for (const struct evil_attack *a = evil_attacks; a->name; a++) {
+		printf("%s %s %s %s %s\n", a->name, client[a->client], link[a->link[0]],
+			link[a->link[1]], a->text ? a->text : "");
+	}
+	return 0;
+}
+
 int main(int argc, char *argv[])
 {
 	struct sigaction sa = {.sa_handler = on_term};
 	sigset_t block, mask;
 	const char *text;
 
+	if (argc == 2 && !strcmp(argv[1], "-evil-list")) {
+		return list_attacks();
+	}
 	dm.start_ms = now_ms();
 	for (int i = 1; i + 1 < argc; i++) {
 		if (!strcmp(argv[i], "-monitor") && !strcmp(argv[i + 1], "stdio")) {
