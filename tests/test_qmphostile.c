@@ -25,7 +25,7 @@
 #define HELLO                                                                                      \
 	"{\"QMP\": {\"version\": {\"qemu\": {\"micro\": 22, \"minor\": 2, \"major\": 7}, "         \
 	"\"package\": \"\"}, \"capabilities\": []}}\r\n"
-#define ENOUGH_BYTES (8 * 1024 * 1024) /* of an attack without end */
+#define ENOUGH_BYTES (3 * 1024 * 1024) /* of an attack without end */
 #define HELD_BYTES (4 * 1024 * 1024)   /* by a domain under attack, json-c's objects included */
 
 struct asker {
