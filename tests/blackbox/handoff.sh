@@ -272,6 +272,20 @@ step 'the question for the options is for QEMU itself'
 "$HANDOFF" -S -no-user-config -machine none,accel=xen -fakedm exit=5,say=asked >"$W/out" 2>&1
 [[ $? == 5 ]] || fail "status $?: $(cat "$W/out")"
 has "$W/out" '^asked$'
+printf '#!/bin/sh\nrm -f "%s"\nexit 6\n' "$W/xenrun/qmp-libxl-7" >"$W/unlinks"
+chmod 755 "$W/unlinks"
+config "{\"default_binary\": \"$W/unlinks\"}"
+step 'nor does it take away the socket of the one that comes after it'
+mkdir -p "$W/xenrun" && touch "$W/xenrun/qmp-libxl-7"
+"$HANDOFF" -machine none 2>"$W/err"
+[[ $? == 6 && ! -s $W/err ]] || fail "the question: $(cat "$W/err")"
+[[ -e $W/xenrun/qmp-libxl-7 ]] || fail 'its unlink met another one'
+chmod 644 "$W/etc/xendmd.json"
+chmod 755 "$W/etc"
+setpriv --reuid 65534 --regid 65534 --clear-groups "$HANDOFF" -machine none >/dev/null 2>"$W/err"
+[[ $? == 6 ]] || fail "unprivileged: status $?, $(cat "$W/err")"
+has "$W/err" "can't be kept from the QEMU"
+rm "$W/xenrun/qmp-libxl-7"
 config "{\"default_binary\": \"$HANDOFF\"}"
 must_fail 1 "$HANDOFF" -machine none
 has "$W/err" 'is dm-handoff itself'
