@@ -163,6 +163,30 @@ let_go
 libxl_destroy
 wait_gone "$D"
 
+step 'so does one with a libxl configuration, of which nothing is done again'
+put twin <<-E
+	{"match": {"name": "twin"}, "on_exit": "preserve", "limits": {"pids_max": 78},
+	 "libxl": {"c_info": {"type": "hvm", "name": "twin"},
+	           "b_info": {"max_memkb": 65536, "type.hvm": {"serial": "pty"}},
+	           "disks": [{"pdev_path": "/srv/missing", "vdev": "hda", "format": "raw", "readwrite": 1}],
+	           "pcidevs": [{"dev": 1, "bus": 99}]}}
+E
+guest twin
+hand ''
+wait_state "$D" running
+must dmctl show --json "$D"
+jq -e '.on_exit == "preserve" and .limits.pids_max == 78 and .source == "handoff" and .kind == "qemu"
+	and (.argv | index("-fakedm")) and (.argv | index("-serial") | not)' "$W/out" >/dev/null || fail "show: $(cat "$W/out")"
+must dmctl show "$D"
+has "$W/out" 'the command line of .*/twin.json is not used'
+wait_until "QEMU's pid" pid_is_qemus
+let_go
+wait_until 'the helper leaves' helper_gone
+! happened "$D" device-model-warning || fail "its steps were taken: $(events)"
+libxl_destroy
+wait_gone "$D"
+undef twin
+
 step 'dm_restrict'
 guest restricted
 RUN='unshare -m -i prlimit --fsize=262144' hand '' -xen-domid-restrict -S \
