@@ -329,13 +329,14 @@ static int compare_keys(const void *a, const void *b)
  * key that repeats another one. */
 static int check_duplicates(struct scan *s, struct frame *f)
 {
-	struct key *keys = s->keys + f->first_key;
 	size_t len = s->keys_len - f->first_key;
 	const struct key *first = NULL, *again = NULL;
+	struct key *keys;
 
 	if (len < 2) {
-		return 0;
+		return 0; /* and there may be no array at all */
 	}
+	keys = s->keys + f->first_key;
 	qsort(keys, len, sizeof(*keys), compare_keys);
 	for (size_t i = 1; i < len; i++) {
 		if (jsonstr_compare(keys[i - 1].raw, keys[i - 1].len, keys[i].raw, keys[i].len) ==
