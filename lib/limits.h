@@ -69,6 +69,29 @@
 #define LIMIT_QMP_HALF_LINE_MS 5000 /* for the rest of a line from behind vchan */
 #define LIMIT_QMP_RECONNECT_MS 300  /* doubled with each failure, up to: */
 #define LIMIT_QMP_RECONNECT_MAX_MS 30000
+#define LIMIT_QMP_STEADY_MS 10000 /* a session that held so long: the pauses begin small again */
+#define LIMIT_QMP_ABSENT_MS 30000 /* no server for so long: a device model without QMP */
+/* Finding the beginning of a session over vchan, where old bytes may come first. */
+#define LIMIT_QMP_SYNC_BYTES (256 * 1024)
+#define LIMIT_QMP_SYNC_MS 10000
+#define LIMIT_QMP_SYNC_GREETING_MS 1000 /* then it is asked without one */
+#define LIMIT_QMP_SYNC_AGAIN_MS 2000	/* the question may be lost */
+#define LIMIT_QMP_BEAT_AGAIN_MS 10000	/* a heartbeat after one that was not answered */
+#define LIMIT_QMP_SYNC_QUESTIONS 16	/* in answer to greetings */
+
+/* A vchan (docs/security.md). */
+#define LIMIT_VCHAN_RING_ORDER 14 /* 16 KiB each; servers offer 1 and 2 KiB */
+#define LIMIT_VCHAN_STALL_MS 5000 /* for the peer to take a byte */
+/* Events that bring less than so many bytes: so many at once and so many a second; then the event
+ * channel stays masked for a while. */
+#define LIMIT_VCHAN_WAKE_BYTES 16
+#define LIMIT_VCHAN_WAKES 512
+#define LIMIT_VCHAN_WAKES_PER_S 100
+#define LIMIT_VCHAN_PAUSE_MS 100
+/* While there is no server: changes of its node, and the time between two looks. */
+#define LIMIT_VCHAN_FIRES 64
+#define LIMIT_VCHAN_FIRES_PER_S 1
+#define LIMIT_VCHAN_RETRY_MS 250
 
 #define LIMIT_CONTROL_CLIENTS 64
 #define LIMIT_CONTROL_FDS 253	   /* with one call; what the kernel passes at once (SCM_MAX_FD) */

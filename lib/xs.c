@@ -10,7 +10,9 @@
 
 #include <xenstore.h>
 
+#include "lib/cleanup.h"
 #include "lib/limits.h"
+#include "lib/vchan.h"
 
 /*
  * The loop's side. A request is two objects: `pending` stays here with callback, context and
@@ -31,6 +33,7 @@ struct pending {
 	int64_t deadline_ms;
 	struct xs_job *job; /* borrowed; lives at least as long as this */
 	xs_done_fn done;
+	xs_vchan_fn vchan_done; /* of a job with a connection */
 	void *ctx;
 };
 
@@ -189,8 +192,9 @@ static int refuse(const struct xs_link *link, const struct xs_batch *batch)
 	return link->pending_len >= LIMIT_XS_PENDING ? -ENOBUFS : 0;
 }
 
-int xs_link_submit(struct xs_link *link, struct xs_batch *batch, int64_t deadline_ms,
-	xs_done_fn done, void *ctx, uint64_t *ret_id)
+/* WANTED has the callback. Takes BATCH and CONNECT over in any case. */
+static int submit(struct xs_link *link, struct xs_batch *batch, struct xs_connect *connect,
+	int64_t deadline_ms, const struct pending *wanted, uint64_t *ret_id)
 {
 	struct xs_worker *w = link->worker;
 	int r = refuse(link, batch);
@@ -201,15 +205,18 @@ int xs_link_submit(struct xs_link *link, struct xs_batch *batch, int64_t deadlin
 		free(job);
 		free(p);
 		xs_batch_free(batch);
+		xs_connect_free(connect);
 		return r < 0 ? r : -ENOMEM;
 	}
-	*p = (struct pending){.id = ++link->last_id,
-		.deadline_ms = xs_now_ms() + deadline_ms,
-		.job = job,
-		.done = done,
-		.ctx = ctx};
-	*job = (struct xs_job){
-		.id = p->id, .deadline_ms = p->deadline_ms, .batch = batch, .queued = true};
+	*p = *wanted;
+	p->id = ++link->last_id;
+	p->deadline_ms = xs_now_ms() + deadline_ms;
+	p->job = job;
+	*job = (struct xs_job){.id = p->id,
+		.deadline_ms = p->deadline_ms,
+		.batch = batch,
+		.connect = connect,
+		.queued = true};
 	insert_pending(link, p);
 	if (ret_id) {
 		*ret_id = p->id;
@@ -219,6 +226,26 @@ int xs_link_submit(struct xs_link *link, struct xs_batch *batch, int64_t deadlin
 	xs_worker_wake(w);
 	pthread_mutex_unlock(&w->lock);
 	return 0;
+}
+
+int xs_link_submit(struct xs_link *link, struct xs_batch *batch, int64_t deadline_ms,
+	xs_done_fn done, void *ctx, uint64_t *ret_id)
+{
+	return submit(link, batch, NULL, deadline_ms,
+		&(const struct pending){.done = done, .ctx = ctx}, ret_id);
+}
+
+int xs_link_connect_vchan(struct xs_link *link, uint32_t domid, const char *path,
+	int64_t deadline_ms, xs_vchan_fn done, void *ctx, uint64_t *ret_id)
+{
+	struct xs_connect *connect;
+
+	if (strlen(path) > VCHAN_PATH_MAX) {
+		return -ENAMETOOLONG;
+	}
+	connect = xs_connect_new(domid, path);
+	return submit(link, connect ? xs_connect_batch(path) : NULL, connect, deadline_ms,
+		&(const struct pending){.vchan_done = done, .ctx = ctx}, ret_id);
 }
 
 /* Forgets a request; takes it from the thread when that has not begun with it. */
@@ -351,17 +378,46 @@ static void deliver_connection(struct xs_link *link, bool up)
 	}
 }
 
-static void deliver_result(struct xs_link *link, const struct xs_job *job)
+/* JOB is NULL when it did not come in time. */
+static void deliver(const struct pending *p, struct xs_job *job, int status)
+{
+	struct err err;
+
+	if (p->done) {
+		p->done(p->ctx, status, status ? NULL : &job->batch->ops);
+	} else if (p->vchan_done && !job) {
+		err_set_errno(&err, status, "a vchan");
+		p->vchan_done(p->ctx, NULL, &err);
+	} else if (p->vchan_done && status < 0) {
+		p->vchan_done(p->ctx, NULL, xs_connect_err(job->connect, status));
+	} else if (p->vchan_done) {
+		p->vchan_done(p->ctx, TAKE_PTR(job->connect->vchan), NULL);
+	}
+}
+
+static void free_late(struct xs_worker *w, struct xs_job *job)
+{
+	pthread_mutex_lock(&w->lock);
+	TAILQ_INSERT_TAIL(&w->late, job, entry);
+	xs_worker_wake(w);
+	pthread_mutex_unlock(&w->lock);
+}
+
+/* Takes JOB over. */
+static void deliver_result(struct xs_link *link, struct xs_job *job)
 {
 	struct pending *p = find_pending(link, job->id);
-	xs_done_fn fn = p ? p->done : NULL;
-	void *ctx = p ? p->ctx : NULL;
 
 	if (p) {
+		const struct pending wanted = *p;
+
 		pending_free(link, p);
+		deliver(&wanted, job, job->status);
 	}
-	if (fn) {
-		fn(ctx, job->status, job->status ? NULL : &job->batch->ops);
+	if (job->connect && job->connect->vchan) {
+		free_late(link->worker, job);
+	} else {
+		xs_job_free(job);
 	}
 }
 
@@ -381,7 +437,7 @@ static void deliver_events(struct xs_link *link, struct xs_events *events)
 			break;
 		case XS_EVENT_JOB_OVER:
 			deliver_result(link, event->job);
-			break;
+			continue; /* it was the job's own */
 		}
 		xs_event_free(event);
 	}
@@ -393,13 +449,10 @@ static void deliver_expired(struct xs_link *link)
 	struct pending *p;
 
 	while ((p = TAILQ_FIRST(&link->by_deadline)) && p->deadline_ms <= now) {
-		xs_done_fn fn = p->done;
-		void *ctx = p->ctx;
+		const struct pending wanted = *p;
 
 		drop_pending(link, p);
-		if (fn) {
-			fn(ctx, -ETIMEDOUT, NULL);
-		}
+		deliver(&wanted, NULL, -ETIMEDOUT);
 	}
 }
 

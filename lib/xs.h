@@ -29,6 +29,8 @@
 struct xs_link;
 struct xs_batch;
 struct xs_results;
+struct vchan;
+struct err;
 
 /* ctx is what xs_link_new() got. */
 struct xs_link_ops {
@@ -102,6 +104,14 @@ const char *xs_results_value(const struct xs_results *results, unsigned index);
 /* A list's names. */
 const char *const *xs_results_list(
 	const struct xs_results *results, unsigned index, size_t *ret_len);
+
+/* A connection to the vchan server that DOMID announces at PATH (lib/vchan.h), made by the thread:
+ * libxenvchan waits for xenstore. V is the callee's; NULL: ERR says why not, with -ENOENT when no
+ * server is announced. Deadline, cancelling and the ways to fail are those of xs_link_submit(); a
+ * connection that comes too late is closed by the thread. */
+typedef void (*xs_vchan_fn)(void *ctx, struct vchan *v, const struct err *err);
+int xs_link_connect_vchan(struct xs_link *link, uint32_t domid, const char *path,
+	int64_t deadline_ms, xs_vchan_fn done, void *ctx, uint64_t *ret_id);
 
 /* Watches survive reconnection. The same (path, token) twice is one watch. The server fires a new
  * watch once. Give each watch a token of its own. After xs_link_unwatch() no event of it comes. 0,

@@ -64,6 +64,7 @@ struct xs_job *xs_job_free(struct xs_job *job)
 {
 	if (job) {
 		xs_batch_free(job->batch);
+		xs_connect_free(job->connect);
 		free(job);
 	}
 	return NULL;

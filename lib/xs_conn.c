@@ -354,5 +354,9 @@ bool xs_conn_run(struct xs_conn *c, struct xs_job *job)
 	} else {
 		job->status = run_ops(c, XBT_NULL, job->batch, &changed);
 	}
+	if (job->status == 0 && job->connect) {
+		job->status = xs_connect_run(job->connect);
+		return true;
+	}
 	return job->status != -ECONNRESET || changed || ++job->breaks >= BREAKS_MAX;
 }

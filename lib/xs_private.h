@@ -9,6 +9,7 @@
 #include <stdint.h>
 #include <sys/queue.h>
 
+#include "lib/err.h"
 #include "lib/xs.h"
 
 enum xs_op_kind {
@@ -53,6 +54,22 @@ void xs_batch_reset(struct xs_batch *batch);
 /* Absolute, of allowed characters and length; "@name" only where SPECIAL. 0, -EINVAL. */
 int xs_path_check(const char *path, bool special);
 
+/* A vchan: libxenvchan asks xenstore by itself, and waits. */
+struct xs_connect {
+	uint32_t domid;
+	char *path;
+	struct vchan *vchan; /* the answer, until somebody takes it */
+	struct err err;	     /* or why not */
+};
+struct xs_connect *xs_connect_new(uint32_t domid, const char *path);
+struct xs_connect *xs_connect_free(struct xs_connect *k);
+/* Asks whether a server is announced. */
+struct xs_batch *xs_connect_batch(const char *path);
+/* The thread's. 0 or -errno. */
+int xs_connect_run(struct xs_connect *k);
+/* Why the request ended with STATUS. Borrowed. */
+const struct err *xs_connect_err(struct xs_connect *k, int status);
+
 enum xs_event_kind { XS_EVENT_WATCH, XS_EVENT_UP, XS_EVENT_DOWN, XS_EVENT_JOB_OVER };
 struct xs_event {
 	TAILQ_ENTRY(xs_event) entry; /* xs_worker::events */
@@ -63,17 +80,19 @@ struct xs_event {
 TAILQ_HEAD(xs_events, xs_event);
 
 struct xs_job {
-	TAILQ_ENTRY(xs_job) entry; /* xs_worker::todo, or the thread's own */
+	TAILQ_ENTRY(xs_job) entry; /* xs_worker::todo or late, or the thread's own */
 	struct xs_event over;	   /* needs no memory when it is told */
 	uint64_t id;
 	int64_t deadline_ms; /* CLOCK_MONOTONIC */
 	struct xs_batch *batch;
-	bool queued;	 /* in todo */
-	unsigned breaks; /* connections that went away under it */
+	struct xs_connect *connect; /* once the batch went well; owned, may be NULL */
+	bool queued;		    /* in todo */
+	unsigned breaks;	    /* connections that went away under it */
 	int status;
 };
 TAILQ_HEAD(xs_jobs, xs_job);
 
+/* Closes a vchan that nobody took. */
 struct xs_job *xs_job_free(struct xs_job *job);
 
 struct xs_watch_entry {
@@ -101,6 +120,7 @@ struct xs_worker {
 	bool busy;     /* the thread is inside libxenstore and may stay there for long */
 	bool orphaned; /* the link is gone, the thread frees this */
 	struct xs_jobs todo;
+	struct xs_jobs late; /* their vchans came when nobody waited any more: to be freed */
 	TAILQ_HEAD(, xs_watch_entry) dirty;		       /* to be told to the server */
 	LIST_HEAD(, xs_watch_entry) watches[XS_WATCH_BUCKETS]; /* by token */
 	struct xs_events events; /* in the order in which they came about */

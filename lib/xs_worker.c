@@ -88,6 +88,7 @@ int xs_worker_new(struct xs_worker **ret)
 	}
 	pthread_mutex_init(&w->lock, NULL);
 	TAILQ_INIT(&w->todo);
+	TAILQ_INIT(&w->late);
 	TAILQ_INIT(&w->dirty);
 	TAILQ_INIT(&w->events);
 	w->server = strdup(xs_daemon_socket());
@@ -119,6 +120,7 @@ struct xs_worker *xs_worker_free(struct xs_worker *w)
 	struct xs_watch_entry *watch;
 
 	free_jobs(&w->todo);
+	free_jobs(&w->late);
 	while ((event = TAILQ_FIRST(&w->events))) {
 		TAILQ_REMOVE(&w->events, event, entry);
 		xs_event_free(event);
@@ -194,6 +196,21 @@ static bool do_next_job(struct xs_worker *w, struct xs_conn *c)
 		TAILQ_INSERT_HEAD(&w->todo, job, entry);
 		job->queued = true;
 	}
+	return true;
+}
+
+/* Closing gives a domain its memory back, which may be large: not the loop's work. */
+static bool drop_next_late(struct xs_worker *w)
+{
+	struct xs_job *job = TAILQ_FIRST(&w->late);
+
+	if (!job) {
+		return false;
+	}
+	TAILQ_REMOVE(&w->late, job, entry);
+	enter_library(w);
+	xs_job_free(job);
+	leave_library(w);
 	return true;
 }
 
@@ -316,6 +333,9 @@ static void wait_for_work(struct xs_worker *w, struct xs_conn *c, bool events_fu
 /* One step of work; false when there is none. */
 static bool work_once(struct xs_worker *w, struct xs_conn *c)
 {
+	if (drop_next_late(w)) {
+		return true;
+	}
 	if (!c->up && xs_now_ms() >= c->retry_ms) {
 		try_connect(w, c);
 		return true;
