@@ -100,17 +100,14 @@ static bool has_shape(struct json_object *json, const struct member *members, si
 	return true;
 }
 
-static bool read_version(struct json_object *greeting, struct qmp_version *ret)
+bool qmp_version_read(struct json_object *body, struct qmp_version *ret)
 {
-	static const struct member outer[] = {
-		{"version", json_type_object, true}, {"capabilities", json_type_array, true}};
 	static const char *const names[] = {"major", "minor", "micro"};
 	unsigned *const numbers[] = {&ret->major, &ret->minor, &ret->micro};
 	struct json_object *qemu;
 
-	if (!has_shape(greeting, outer, ARRAY_SIZE(outer)) ||
-		!json_object_object_get_ex(
-			json_object_object_get(greeting, "version"), "qemu", &qemu)) {
+	if (!json_object_is_type(body, json_type_object) ||
+		!json_object_object_get_ex(body, "qemu", &qemu)) {
 		return false;
 	}
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
@@ -125,6 +122,15 @@ static bool read_version(struct json_object *greeting, struct qmp_version *ret)
 		*numbers[i] = value;
 	}
 	return true;
+}
+
+static bool read_greeting(struct json_object *greeting, struct qmp_version *ret)
+{
+	static const struct member outer[] = {
+		{"version", json_type_object, true}, {"capabilities", json_type_array, true}};
+
+	return has_shape(greeting, outer, ARRAY_SIZE(outer)) &&
+	       qmp_version_read(json_object_object_get(greeting, "version"), ret);
 }
 
 static void read_id(struct qmp_message *m)
@@ -164,7 +170,7 @@ static bool classify(struct qmp_message *m)
 	}
 	if (has_shape(m->json, greeting, ARRAY_SIZE(greeting))) {
 		m->kind = QMP_GREETING;
-		return read_version(json_object_object_get(m->json, "QMP"), &m->version);
+		return read_greeting(json_object_object_get(m->json, "QMP"), &m->version);
 	}
 	inner = json_object_object_get(m->json, "error");
 	if (has_shape(m->json, failure, ARRAY_SIZE(failure)) &&

@@ -34,6 +34,8 @@ struct qmp_message {
 	struct qmp_version version; /* of a greeting */
 };
 
+/* Of an object as query-version returns it. */
+bool qmp_version_read(struct json_object *body, struct qmp_version *ret);
 /* -EBADMSG with a sentence for anything that is not one of the four; -E2BIG for JSON that exceeds
  * the bounds. HMP: the long text of human-monitor-command is allowed, control characters and all.
  */

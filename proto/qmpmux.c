@@ -11,12 +11,15 @@
 #include "lib/json.h"
 #include "proto/qmpmux_private.h"
 
+#define HEARTBEAT "query-status"
+
 const char *qmpmux_health_name(enum qmpmux_health health)
 {
 	static const char *const names[] = {[QMPMUX_CONNECTING] = "connecting",
 		[QMPMUX_OK] = "ok",
 		[QMPMUX_SLOW] = "slow",
-		[QMPMUX_QUARANTINED] = "quarantined"};
+		[QMPMUX_QUARANTINED] = "quarantined",
+		[QMPMUX_ABSENT] = "absent"};
 
 	return names[health];
 }
@@ -31,6 +34,7 @@ int qmpmux_new(struct qmpmux **ret, const struct qmpmux_params *params)
 	*m = (struct qmpmux){.peer = params->peer,
 		.policy = params->policy,
 		.answer_ms = params->answer_ms,
+		.random_id = params->random_id,
 		.ops = params->ops,
 		.ctx = params->ctx,
 		.in = {.lines = true, .max = LIMIT_QMP_IDLE_LINE_BYTES},
@@ -59,34 +63,19 @@ void qmpmux_shut(struct qmpmux *m)
 	m->shut = true;
 }
 
+void qmpmux_set_heartbeat(struct qmpmux *m, int64_t ms)
+{
+	m->beat_ms = ms;
+}
+
 void qmpmux_set_policy(struct qmpmux *m, const struct qmp_policy *policy)
 {
 	m->policy = policy;
 }
 
-bool mux_bucket_take(
-	struct qmpmux_bucket *b, int64_t amount, int64_t burst, int64_t per_s, int64_t now)
-{
-	int64_t full = burst * 1000;
-
-	/* At 0 it was never used. Capped before it is multiplied: the clock may have stood long. */
-	if (!b->at_ms || now - b->at_ms >= full / per_s + 1) {
-		b->tokens = full;
-	} else if (now > b->at_ms) {
-		b->tokens += (now - b->at_ms) * per_s;
-		b->tokens = b->tokens < full ? b->tokens : full;
-	}
-	b->at_ms = now > 0 ? now : 1;
-	if (b->tokens < amount * 1000) {
-		return false;
-	}
-	b->tokens -= amount * 1000;
-	return true;
-}
-
 size_t mux_line_max(const struct qmpmux *m)
 {
-	size_t max = LIMIT_QMP_IDLE_LINE_BYTES;
+	size_t max = m->state == MUX_SYNC ? LIMIT_QMP_SYNC_BYTES : LIMIT_QMP_IDLE_LINE_BYTES;
 
 	if (m->flight_id && m->flight_command->reply_max > max) {
 		max = m->flight_command->reply_max;
@@ -180,6 +169,35 @@ void mux_dispatch(struct qmpmux *m, int64_t now)
 	}
 }
 
+/* Only while nothing else tells whether it lives. Sooner after one that was not answered. */
+static int64_t next_beat(const struct qmpmux *m)
+{
+	int64_t ms = m->beat_ms;
+
+	if (!ms || m->state != MUX_READY || m->flight_id || !TAILQ_EMPTY(&m->queue) ||
+		m->tombstones_len == LIMIT_QMP_TOMBSTONES) {
+		return INT64_MAX;
+	}
+	if (m->expiries && ms > LIMIT_QMP_BEAT_AGAIN_MS) {
+		ms = LIMIT_QMP_BEAT_AGAIN_MS;
+	}
+	return m->quiet_since + ms;
+}
+
+static void beat(struct qmpmux *m, int64_t now)
+{
+	_cleanup_free_ char *line = qmp_command(HEARTBEAT, NULL, m->last_id + 1);
+
+	m->flight_id = ++m->last_id;
+	m->flight = NULL;
+	m->flight_command = qmp_command_find(HEARTBEAT);
+	m->flight_sent = now;
+	m->flight_deadline = now + LIMIT_QMP_COMMAND_MS;
+	if (line) {
+		m->ops->send(m->ctx, line, strlen(line), NULL);
+	}
+}
+
 static int64_t earlier(int64_t a, int64_t b)
 {
 	return a < b ? a : b;
@@ -190,8 +208,12 @@ int64_t qmpmux_deadline(const struct qmpmux *m)
 	const struct qmpmux_client *c;
 	int64_t due = INT64_MAX;
 
-	if (m->state == MUX_CAPABILITIES || m->flight_id) {
+	if (m->state == MUX_SYNC) {
+		due = sync_deadline(m);
+	} else if (m->state == MUX_CAPABILITIES || m->state == MUX_VERSION || m->flight_id) {
 		due = m->flight_deadline;
+	} else {
+		due = next_beat(m);
 	}
 	if (m->half_since && m->peer == QMP_PEER_VCHAN) {
 		due = earlier(due, m->half_since + LIMIT_QMP_HALF_LINE_MS);
@@ -219,6 +241,7 @@ static void expire_flight(struct qmpmux *m, int64_t now)
 
 	m->counts.expired++;
 	m->expiries++;
+	m->quiet_since = now;
 	mux_bury_flight(m);
 	if (c) {
 		snprintf(text, sizeof(text), "QMP: no answer within %lld ms",
@@ -254,7 +277,11 @@ static bool expire_one(struct qmpmux *m, int64_t now)
 
 int qmpmux_tick(struct qmpmux *m, int64_t now, struct err *err)
 {
-	if (m->state == MUX_CAPABILITIES && now >= m->flight_deadline) {
+	if (m->state == MUX_SYNC && sync_tick(m, now, err) < 0) {
+		return err->code;
+	}
+	if ((m->state == MUX_CAPABILITIES || m->state == MUX_VERSION) &&
+		now >= m->flight_deadline) {
 		return err_set(
 			err, -ETIMEDOUT, "QMP: no answer within %lld ms", (long long)m->answer_ms);
 	}
@@ -274,6 +301,9 @@ int qmpmux_tick(struct qmpmux *m, int64_t now, struct err *err)
 		}
 	}
 	mux_dispatch(m, now);
+	if (!m->shut && now >= next_beat(m)) {
+		beat(m, now);
+	}
 	return 0;
 }
 
@@ -284,8 +314,8 @@ bool qmpmux_is_ready(const struct qmpmux *m)
 
 enum qmpmux_health qmpmux_health(const struct qmpmux *m)
 {
-	if (m->quarantined) {
-		return QMPMUX_QUARANTINED;
+	if (qmpmux_is_refused(m)) {
+		return m->refused;
 	}
 	if (m->state != MUX_READY) {
 		return QMPMUX_CONNECTING;

@@ -25,7 +25,13 @@
 struct qmpmux;
 struct qmpmux_client;
 
-enum qmpmux_health { QMPMUX_CONNECTING, QMPMUX_OK, QMPMUX_SLOW, QMPMUX_QUARANTINED };
+enum qmpmux_health {
+	QMPMUX_CONNECTING,
+	QMPMUX_OK,
+	QMPMUX_SLOW,
+	QMPMUX_QUARANTINED,
+	QMPMUX_ABSENT, /* nobody serves it */
+};
 const char *qmpmux_health_name(enum qmpmux_health health);
 
 /* For the log: what a client asked and what became of it (R4). Never arguments, never secrets. */
@@ -60,6 +66,7 @@ struct qmpmux_params {
 	enum qmp_peer peer;
 	const struct qmp_policy *policy; /* borrowed; may be NULL */
 	int64_t answer_ms;		 /* for qmp_capabilities, and calls of our own */
+	int64_t (*random_id)(void *ctx); /* positive; NULL or 0: ids are counted on */
 	const struct qmpmux_ops *ops;
 	void *ctx;
 };
@@ -75,6 +82,9 @@ int qmpmux_new(struct qmpmux **ret, const struct qmpmux_params *params);
 struct qmpmux *qmpmux_free(struct qmpmux *m);
 /* Nothing is called back any more. */
 void qmpmux_shut(struct qmpmux *m);
+/* Asked something when nothing else was for so many ms, so that its silence is noticed; 0: never.
+ */
+void qmpmux_set_heartbeat(struct qmpmux *m, int64_t ms);
 void qmpmux_set_policy(struct qmpmux *m, const struct qmp_policy *policy);
 
 /* The peer. A connection begins; its greeting is expected. */
@@ -82,6 +92,10 @@ void qmpmux_connected(struct qmpmux *m, int64_t now);
 /* And ends: what was in flight fails. QUARANTINED: what waits and what comes fails at once until
  * qmpmux_connected() (R3); else it waits, until its deadline. */
 void qmpmux_disconnected(struct qmpmux *m, const struct err *err, bool quarantined, int64_t now);
+/* There is nobody to be connected to, for the reason given: the same as quarantined, with other
+ * words. Until qmpmux_connected(). */
+void qmpmux_refuse(struct qmpmux *m, const struct err *why, int64_t now);
+bool qmpmux_is_refused(const struct qmpmux *m); /* either */
 /* Negative with ERR: the rules are broken, the connection has to end. Positive: nothing should be
  * read for so many ms (R1). Callers feed at most LIMIT_QMP_TURN_BYTES a turn. */
 int qmpmux_feed(struct qmpmux *m, const char *data, size_t len, int64_t now, struct err *err);

@@ -18,8 +18,6 @@
 
 #define GENERIC "GenericError"
 #define NOT_FOUND "CommandNotFound"
-#define QUARANTINED                                                                                \
-	"xendmd: the device model broke the rules of QMP; its connection is closed for a while"
 
 static void request_fini(struct qmpmux_request *r)
 {
@@ -174,7 +172,8 @@ void client_error(
 void client_greet(struct qmpmux_client *c)
 {
 
-	if (!c->greeted && !c->over && !c->fn && c->m->has_version) {
+	/* Without a version (0.0.0) only to be told why there is nothing. */
+	if (!c->greeted && !c->over && !c->fn && (c->m->has_version || qmpmux_is_refused(c->m))) {
 		c->greeted = true;
 		reply_text(c, qmp_greeting_text(&c->m->version));
 	}
@@ -236,8 +235,8 @@ static void take_request(struct qmpmux_client *c, const struct qmp_request *requ
 	r->digest = digest_of(command, request->arguments);
 	r->with_fd = command->flags & QMP_WITH_FD && c->has_fd;
 	r->deadline = now + (c->own ? c->m->answer_ms : command->deadline_ms);
-	if (c->m->quarantined) {
-		client_error(c, -ENOTCONN, GENERIC, QUARANTINED, now);
+	if (qmpmux_is_refused(c->m)) {
+		client_error(c, -ENOTCONN, GENERIC, c->m->refusal, now);
 		return;
 	}
 	enqueue(c, now);
@@ -443,8 +442,8 @@ int qmpmux_call(struct qmpmux *m, const struct qmpmux_call *call, int64_t now,
 	struct qmpmux_client *c;
 	int r;
 
-	if (m->quarantined) {
-		return err_set(err, -ENOTCONN, QUARANTINED);
+	if (qmpmux_is_refused(m)) {
+		return err_set(err, -ENOTCONN, "%s", m->refusal);
 	}
 	if (m->calls_len >= LIMIT_QMP_CALLS) {
 		return err_set(err, -EBUSY, "too many QMP commands wait already");

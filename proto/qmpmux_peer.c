@@ -19,10 +19,13 @@ void qmpmux_connected(struct qmpmux *m, int64_t now)
 {
 	qmpframe_reset(&m->in);
 	m->in.max = LIMIT_QMP_IDLE_LINE_BYTES;
-	m->state = MUX_GREETING;
-	m->quarantined = false;
+	m->refused = QMPMUX_OK;
 	m->half_since = 0;
 	m->tombstones_len = m->expiries = m->violations = 0;
+	m->state = MUX_GREETING;
+	if (m->peer == QMP_PEER_VCHAN) {
+		sync_begin(m, now);
+	}
 }
 
 static void fail_flight(struct qmpmux *m, int code, const char *text, int64_t now)
@@ -35,11 +38,23 @@ static void fail_flight(struct qmpmux *m, int code, const char *text, int64_t no
 	}
 }
 
-/* Everything that waits fails. Each may free a call, so the queue is looked at anew. */
-static void fail_queue(struct qmpmux *m, const char *text, int64_t now)
+/* Everything that waits fails, and what comes too. Each may free a call, so the queue is looked at
+ * anew. */
+static void refuse(struct qmpmux *m, enum qmpmux_health why, const char *text, int64_t now)
 {
+	struct qmpmux_client *c, *next;
+
+	m->refused = why;
+	snprintf(m->refusal, sizeof(m->refusal), "%s", text);
 	while (!m->shut && !TAILQ_EMPTY(&m->queue)) {
-		client_error(TAILQ_FIRST(&m->queue), -ENOTCONN, "GenericError", text, now);
+		client_error(TAILQ_FIRST(&m->queue), -ENOTCONN, "GenericError", m->refusal, now);
+	}
+	for (c = TAILQ_FIRST(&m->clients); c && !m->shut; c = next) {
+		next = TAILQ_NEXT(c, entry);
+		if (!c->greeted && !c->fn) {
+			client_greet(c);
+			client_go_on(c, now);
+		}
 	}
 }
 
@@ -49,7 +64,6 @@ void qmpmux_disconnected(struct qmpmux *m, const struct err *err, bool quarantin
 
 	snprintf(text, sizeof(text), "xendmd: %.400s", err->text);
 	m->state = MUX_DOWN;
-	m->quarantined = quarantined;
 	m->half_since = 0;
 	m->tombstones_len = m->expiries = 0;
 	qmpframe_reset(&m->in);
@@ -57,8 +71,22 @@ void qmpmux_disconnected(struct qmpmux *m, const struct err *err, bool quarantin
 		fail_flight(m, err->code ? err->code : -ENOTCONN, text, now);
 	}
 	if (quarantined) {
-		fail_queue(m, text, now);
+		refuse(m, QMPMUX_QUARANTINED, text, now);
 	}
+}
+
+void qmpmux_refuse(struct qmpmux *m, const struct err *why, int64_t now)
+{
+	char text[LIMIT_QMP_DESC_BYTES];
+
+	qmpmux_disconnected(m, why, false, now);
+	snprintf(text, sizeof(text), "xendmd: %.400s", why->text);
+	refuse(m, QMPMUX_ABSENT, text, now);
+}
+
+bool qmpmux_is_refused(const struct qmpmux *m)
+{
+	return m->refused == QMPMUX_QUARANTINED || m->refused == QMPMUX_ABSENT;
 }
 
 /* S2. */
@@ -110,6 +138,7 @@ static void become_ready(struct qmpmux *m, int64_t now)
 	struct qmpmux_client *c;
 
 	m->state = MUX_READY;
+	m->quiet_since = now;
 	TAILQ_FOREACH (c, &m->clients, entry) {
 		if (!c->greeted && !c->fn) {
 			client_greet(c);
@@ -131,6 +160,21 @@ static int on_capabilities(
 	}
 	become_ready(m, now);
 	return 0;
+}
+
+static int on_version(
+	struct qmpmux *m, const struct qmp_message *message, int64_t now, struct err *err)
+{
+	int r;
+
+	if (message->id != m->last_id) {
+		return violation(m, err, "an answer that nobody asked for");
+	}
+	r = sync_version(m, message, err);
+	if (r == 0) {
+		become_ready(m, now);
+	}
+	return r;
 }
 
 static bool unearth(struct qmpmux *m, const struct qmp_message *message)
@@ -190,6 +234,9 @@ static int on_reply(
 	if (m->state == MUX_CAPABILITIES) {
 		return on_capabilities(m, message, now, err);
 	}
+	if (m->state == MUX_VERSION) {
+		return on_version(m, message, now, err);
+	}
 	if (!answers_flight(m, message)) {
 		if (!message->has_id || !unearth(m, message)) {
 			return violation(m, err, "an answer that nobody asked for");
@@ -199,6 +246,7 @@ static int on_reply(
 	}
 	m->counts.rtt_ms = now - m->flight_sent;
 	m->expiries = 0;
+	m->quiet_since = now;
 	mux_end_flight(m);
 	if (m->lease && m->lease == c) {
 		m->lease_until = now + LIMIT_QMP_LEASE_MS;
@@ -241,14 +289,13 @@ static void on_event(struct qmpmux *m, const struct qmp_message *message, int64_
 
 	m->counts.events++;
 	if (!rule || (m->peer == QMP_PEER_VCHAN && !rule->vchan) ||
-		!mux_bucket_take(
-			&m->events, 1, LIMIT_QMP_EVENT_BURST, LIMIT_QMP_EVENTS_PER_S, now)) {
+		!bucket_take(&m->events, 1, LIMIT_QMP_EVENT_BURST, LIMIT_QMP_EVENTS_PER_S, now)) {
 		m->counts.events_dropped++;
 		return;
 	}
 	fan_out(m, message);
 	if (rule->told &&
-		mux_bucket_take(&m->told, 1, LIMIT_QMP_TOLD_BURST, LIMIT_QMP_TOLD_PER_S, now)) {
+		bucket_take(&m->told, 1, LIMIT_QMP_TOLD_BURST, LIMIT_QMP_TOLD_PER_S, now)) {
 		m->ops->event(m->ctx, message->name, message->body);
 	}
 }
@@ -301,15 +348,20 @@ static int on_line(struct qmpmux *m, const char *line, size_t len, int64_t now, 
 	bool hmp = m->flight_id && m->flight_command->flags & QMP_HMP;
 	struct qmp_message message;
 	struct err why;
-	int r = parse(line, len, hmp, &message, &why);
+	int r;
 
+	if (m->state == MUX_SYNC) {
+		sync_line(m, line, len, now);
+		return 0;
+	}
+	r = parse(line, len, hmp, &message, &why);
 	if (r == -E2BIG) {
 		return on_excess(m, &why, now, err);
 	}
 	if (r < 0) {
 		return err_set(err, r, "QMP: %s", why.text);
 	}
-	if (message.kind == QMP_EVENT && !mux_bucket_take(&m->unasked, len, LIMIT_QMP_UNASKED_BYTES,
+	if (message.kind == QMP_EVENT && !bucket_take(&m->unasked, len, LIMIT_QMP_UNASKED_BYTES,
 						 LIMIT_QMP_UNASKED_BYTES_PER_S, now)) {
 		m->flooded = true; /* R1 */
 	}
@@ -341,6 +393,17 @@ static int on_lines(struct qmpmux *m, int64_t now, struct err *err)
 	return 0;
 }
 
+static int take(struct qmpmux *m, const char *data, size_t len, struct err *err)
+{
+	int r = qmpframe_feed(&m->in, data, len);
+
+	return r == 0 ? 0
+		      : err_set(err, r,
+				r == -ENOMEM
+					? "out of memory"
+					: "not a QMP message: a byte that is no printable ASCII");
+}
+
 int qmpmux_feed(struct qmpmux *m, const char *data, size_t len, int64_t now, struct err *err)
 {
 	int r;
@@ -348,17 +411,16 @@ int qmpmux_feed(struct qmpmux *m, const char *data, size_t len, int64_t now, str
 	if (m->state == MUX_DOWN) {
 		return err_set(err, -ENOTCONN, "QMP: not connected");
 	}
-	r = qmpframe_feed(&m->in, data, len);
-	if (r < 0) {
-		return err_set(err, r,
-			r == -ENOMEM ? "out of memory"
-				     : "not a QMP message: a byte that is no printable ASCII");
+	r = m->state == MUX_SYNC ? sync_take(m, data, len, err) : take(m, data, len, err);
+	if (r == 0) {
+		r = on_lines(m, now, err);
 	}
-	r = on_lines(m, now, err);
 	if (r < 0 || m->shut) {
 		return r;
 	}
-	m->half_since = !qmpframe_held(&m->in) ? 0 : m->half_since ? m->half_since : now;
+	m->half_since = m->state == MUX_SYNC || !qmpframe_held(&m->in) ? 0
+			: m->half_since				       ? m->half_since
+								       : now;
 	r = m->flooded ? LIMIT_QMP_PAUSE_MS : 0;
 	m->flooded = false;
 	return r;

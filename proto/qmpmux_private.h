@@ -5,6 +5,7 @@
 /* Shared by qmpmux*.c: qmpmux.c is the queue, _client.c one client, _peer.c the device model. */
 #include <sys/queue.h>
 
+#include "lib/bucket.h"
 #include "lib/limits.h"
 #include "proto/qmpframe.h"
 #include "proto/qmpmux.h"
@@ -39,17 +40,26 @@ struct qmpmux_client {
 
 TAILQ_HEAD(qmpmux_list, qmpmux_client);
 
-enum qmpmux_state { MUX_DOWN, MUX_GREETING, MUX_CAPABILITIES, MUX_READY };
+enum qmpmux_state {
+	MUX_DOWN,
+	MUX_SYNC, /* behind vchan, then: */
+	MUX_VERSION,
+	MUX_GREETING,
+	MUX_CAPABILITIES,
+	MUX_READY,
+};
+
+struct qmpmux_sync {
+	int64_t until, ask_at;
+	size_t seen;
+	unsigned questions; /* in answer to greetings */
+	bool asked;
+};
 
 /* A command that was given up on, whose reply may still come (S5). */
 struct qmpmux_tombstone {
 	int64_t id;
 	size_t reply_max;
-};
-
-/* Refilled continuously, empty when more came than the rate allows. */
-struct qmpmux_bucket {
-	int64_t tokens, at_ms; /* tokens in thousandths */
 };
 
 struct qmpmux {
@@ -60,11 +70,16 @@ struct qmpmux {
 	void *ctx;
 
 	enum qmpmux_state state;
-	bool shut, quarantined, has_version, flooded;
+	bool shut, has_version, flooded;
+	enum qmpmux_health refused; /* QMPMUX_QUARANTINED, QMPMUX_ABSENT; else nothing is refused */
+	char refusal[LIMIT_QMP_DESC_BYTES];
 	struct qmp_version version;
 	struct qmpframe in;
 	int64_t last_id;
 	int64_t half_since; /* of a line that is not whole; 0: none */
+	int64_t (*random_id)(void *ctx);
+	struct qmpmux_sync sync;
+	int64_t beat_ms, quiet_since; /* heartbeat; 0: none */
 
 	struct qmpmux_list clients, queue;
 	unsigned clients_len, calls_len;
@@ -80,7 +95,7 @@ struct qmpmux {
 	int64_t lease_until;
 
 	struct qmp_seen seen;
-	struct qmpmux_bucket events, told, unasked;
+	struct bucket events, told, unasked;
 	uint64_t told_refusals[LIMIT_QMP_TOLD_REFUSALS];
 	unsigned told_refusals_len;
 	struct qmpmux_counts counts;
@@ -100,8 +115,15 @@ void mux_end_flight(struct qmpmux *m);
 void mux_bury_flight(struct qmpmux *m);
 /* The largest message that may come now. */
 size_t mux_line_max(const struct qmpmux *m);
-bool mux_bucket_take(
-	struct qmpmux_bucket *b, int64_t amount, int64_t burst, int64_t per_s, int64_t now);
+
+/* qmpmux_sync.c */
+void sync_begin(struct qmpmux *m, int64_t now);
+/* Into the frame. */
+int sync_take(struct qmpmux *m, const char *data, size_t len, struct err *err);
+void sync_line(struct qmpmux *m, const char *line, size_t len, int64_t now);
+int sync_version(struct qmpmux *m, const struct qmp_message *message, struct err *err);
+int64_t sync_deadline(const struct qmpmux *m);
+int sync_tick(struct qmpmux *m, int64_t now, struct err *err);
 
 /* qmpmux_client.c. These end a request; a call is freed by it. */
 void client_return(struct qmpmux_client *c, struct json_object *body, int64_t now);

@@ -151,9 +151,15 @@ static struct world *world_ready(enum qmp_peer peer)
 	struct world *w = world_new(peer);
 
 	qmpmux_connected(w->m, w->now);
+	*w->sent = '\0'; /* over vchan a marker: tests/test_qmpmux_sync.c */
 	assert_int_equal(says(w, HELLO), 0);
 	assert_string_equal(w->sent, "{\"execute\":\"qmp_capabilities\",\"id\":1}\n");
 	assert_int_equal(says(w, "{\"return\": {}, \"id\": 1}\r\n"), 0);
+	if (peer == QMP_PEER_VCHAN) {
+		assert_int_equal(says(w, "{\"return\": {\"qemu\": {\"micro\": 22, \"minor\": 2, "
+					 "\"major\": 7}, \"package\": \"\"}, \"id\": 2}\r\n"),
+			0);
+	}
 	assert_int_equal(w->ready, 1);
 	*w->sent = '\0';
 	return w;
