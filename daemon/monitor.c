@@ -1,24 +1,26 @@
 /* SPDX-FileCopyrightText: The xendmd authors
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * I/O of a device model's one QMP session; what is said in it is proto/qmpmux's business. The peer
- * is QEMU, which a guest may have taken over: a flood is read at most LIMIT_QMP_TURN_BYTES a turn,
- * what is written is bounded by the one command in flight and those that were given up on. QEMU's
- * chardev serves one client at a time and accepts the next when this one leaves.
+ * The life of a device model's one QMP session: connecting, breaking, connecting again. What is
+ * said in it is proto/qmpmux's business, how the bytes travel daemon/qmplink's. The peer is QEMU,
+ * which a guest may have taken over; what is written to it is bounded by the one command in flight
+ * and those that were given up on. QEMU's chardev serves one client at a time and accepts the next
+ * when this one leaves.
  */
 #include "daemon/monitor.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 
 #include "daemon/loop.h"
+#include "daemon/qmplink.h"
 #include "lib/cleanup.h"
 #include "lib/limits.h"
 #include "lib/log.h"
@@ -26,38 +28,26 @@
 
 #define RECONNECT_TRIES 4 /* until somebody else uses the session */
 
-/* Bytes for the device model, and the descriptor that goes with the first of them. */
-struct chunk {
-	struct chunk *next;
-	int fd;
-	size_t len, at;
-	char text[];
-};
-
 struct monitor {
 	struct loop *loop;
-	char *path;
+	struct qmp_link *link;
+	bool vchan;
 	const struct monitor_ops *ops;
 	void *ctx;
 	struct qmpmux *mux;
 	const struct monitor_client_ops *client_ops; /* NULL: it has none */
-	int fd;
-	struct loop_io io;
-	unsigned io_events;
-	struct loop_timer connect, tick, pause, again;
-	struct chunk *out, **out_end;
+	struct loop_timer connect, tick, again;
+	struct loop_timer absent; /* nobody serves it yet */
 	unsigned tries;
-	bool keep;		   /* others use it: never given up */
-	bool paused;		   /* not read for a moment */
+	int64_t ready_ms;	   /* 0: not now */
+	bool keep;		   /* others use it, or it is behind vchan: never given up */
+	bool dying;		   /* its domain is: never connected again */
 	struct qmpmux_client *own; /* the daemon's command; NULL: none */
 	monitor_reply_fn reply;
 	void *reply_ctx;
 	bool dead; /* on_lost was told or monitor_free() was called: no callback comes any more */
 	struct loop_deferred release;
 };
-
-static void monitor_connect(struct monitor *m);
-static void on_io(void *arg, unsigned events);
 
 static int fill_address(const char *path, struct sockaddr_un *ret)
 {
@@ -93,45 +83,14 @@ int monitor_listen(const char *path, int *ret_fd, struct err *err)
 	return 0;
 }
 
-static void drop_out(struct monitor *m)
-{
-	while (m->out) {
-		struct chunk *next = m->out->next;
-
-		close_p(&m->out->fd);
-		free(m->out);
-		m->out = next;
-	}
-	m->out_end = &m->out;
-}
-
-static void disconnect(struct monitor *m)
-{
-	loop_io_stop(&m->io);
-	m->io_events = 0;
-	loop_timer_stop(&m->pause);
-	m->paused = false;
-	close_p(&m->fd);
-	drop_out(m);
-}
-
-static void arm(struct monitor *m)
-{
-	unsigned events = (m->paused ? 0 : LOOP_READ) | (m->out ? LOOP_WRITE : 0);
-
-	if (m->fd < 0 || events == m->io_events) {
-		return;
-	}
-	loop_io_stop(&m->io);
-	m->io_events = events;
-	if (events && loop_io_start(m->loop, &m->io, m->fd, events, on_io, m) < 0) {
-		m->io_events = 0; /* the commands' deadlines tell of it */
-	}
-}
+static void settle(struct monitor *m);
 
 static void on_connect(void *arg)
 {
-	monitor_connect(arg);
+	struct monitor *m = arg;
+
+	qmp_link_connect(m->link);
+	settle(m);
 }
 
 static void lose(struct monitor *m, const struct err *err)
@@ -156,10 +115,15 @@ static int64_t back_off_ms(const struct monitor *m)
 /* RULES: it broke them (R3). Whoever waits for an answer may free the monitor when told. */
 static void broken(struct monitor *m, const struct err *err, bool rules)
 {
-	disconnect(m);
+	qmp_link_disconnect(m->link);
+	loop_timer_stop(&m->absent);
+	if (m->ready_ms && loop_monotonic_ms() - m->ready_ms >= LIMIT_QMP_STEADY_MS) {
+		m->tries = 0;
+	}
+	m->ready_ms = 0;
 	m->tries++;
 	qmpmux_disconnected(m->mux, err, rules && m->keep, loop_monotonic_ms());
-	if (m->dead) {
+	if (m->dead || m->dying) {
 		return;
 	}
 	if (!m->keep && (rules || m->tries > RECONNECT_TRIES)) {
@@ -184,7 +148,6 @@ static void settle(struct monitor *m)
 	if (m->dead) {
 		return;
 	}
-	arm(m);
 	due = qmpmux_deadline(m->mux);
 	if (due == INT64_MAX) {
 		loop_timer_stop(&m->tick);
@@ -198,68 +161,19 @@ static void on_tick(void *arg)
 	struct monitor *m = arg;
 	struct err err;
 
+	/* A QEMU in dom0 may be slow (S5); what is behind vchan is not to make others wait. */
 	if (qmpmux_tick(m->mux, loop_monotonic_ms(), &err) < 0 && !m->dead) {
-		broken(m, &err, false);
+		broken(m, &err, m->vchan);
 	}
 	settle(m);
-}
-
-static ssize_t send_chunk(struct monitor *m, struct chunk *c)
-{
-	union {
-		struct cmsghdr align;
-		char bytes[CMSG_SPACE(sizeof(int))];
-	} control = {0};
-	struct iovec iov = {.iov_base = c->text + c->at, .iov_len = c->len - c->at};
-	struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
-
-	if (c->fd >= 0) {
-		msg.msg_control = &control;
-		msg.msg_controllen = sizeof(control);
-		control.align.cmsg_level = SOL_SOCKET;
-		control.align.cmsg_type = SCM_RIGHTS;
-		control.align.cmsg_len = CMSG_LEN(sizeof(int));
-		memcpy(CMSG_DATA(&control.align), &c->fd, sizeof(int));
-	}
-	return sendmsg(m->fd, &msg, MSG_NOSIGNAL | MSG_DONTWAIT);
-}
-
-/* An error shows itself when the connection is read. */
-static void flush(struct monitor *m)
-{
-	while (m->out && m->fd >= 0) {
-		struct chunk *c = m->out;
-		ssize_t n = send_chunk(m, c);
-
-		if (n < 0) {
-			return;
-		}
-		close_p(&c->fd);
-		c->at += n;
-		if (c->at < c->len) {
-			return;
-		}
-		m->out = c->next;
-		m->out_end = m->out ? m->out_end : &m->out;
-		free(c);
-	}
 }
 
 static void op_send(void *ctx, const char *text, size_t len, void *fd_of)
 {
 	struct monitor *m = ctx;
-	struct chunk *c = m->fd >= 0 ? malloc(sizeof(*c) + len) : NULL;
 
-	if (!c) {
-		return;
-	}
-	*c = (struct chunk){
-		.fd = fd_of && m->client_ops ? m->client_ops->take_fd(fd_of) : -1, .len = len};
-	memcpy(c->text, text, len);
-	*m->out_end = c;
-	m->out_end = &c->next;
-	flush(m);
-	arm(m);
+	qmp_link_send(
+		m->link, text, len, fd_of && m->client_ops ? m->client_ops->take_fd(fd_of) : -1);
 }
 
 static void op_reply(void *ctx, void *client, const char *text, size_t len)
@@ -281,6 +195,7 @@ static void op_ready(void *ctx)
 {
 	struct monitor *m = ctx;
 
+	m->ready_ms = loop_monotonic_ms();
 	if (!m->dead) {
 		m->ops->on_ready(m->ctx);
 	}
@@ -312,106 +227,151 @@ static const struct qmpmux_ops mux_ops = {.send = op_send,
 	.event = op_event,
 	.audit = op_audit};
 
-static void on_pause_over(void *arg)
+static void link_up(void *ctx)
 {
-	struct monitor *m = arg;
+	struct monitor *m = ctx;
 
-	m->paused = false;
-	arm(m);
+	loop_timer_stop(&m->absent);
+	qmpmux_connected(m->mux, loop_monotonic_ms());
+	settle(m);
 }
 
-static void on_readable(struct monitor *m)
+static int link_data(void *ctx, const char *data, size_t len)
 {
-	char data[LIMIT_QMP_TURN_BYTES];
-	ssize_t n = recv(m->fd, data, sizeof(data), MSG_DONTWAIT);
+	struct monitor *m = ctx;
 	struct err err;
-	int r;
+	int r = qmpmux_feed(m->mux, data, len, loop_monotonic_ms(), &err);
 
-	if (n < 0 && (errno == EAGAIN || errno == EINTR)) {
-		return;
-	}
-	if (n <= 0) {
-		err_set(&err, -ECONNRESET, "the device model closed its QMP connection%s",
-			qmpmux_is_ready(m->mux) ? "" : " before it answered");
-		broken(m, &err, false);
-		return;
-	}
-	r = qmpmux_feed(m->mux, data, n, loop_monotonic_ms(), &err);
-	if (m->dead) {
-		return;
-	}
-	if (r < 0) {
+	if (r < 0 && !m->dead) {
 		broken(m, &err, true);
-	} else if (r > 0) {
-		m->paused = loop_timer_start(m->loop, &m->pause, r, on_pause_over, m) == 0;
 	}
+	settle(m);
+	return r > 0 ? r : 0;
 }
 
-static void on_io(void *arg, unsigned events)
+static void link_down(void *ctx, const struct err *err, bool rules)
+{
+	struct monitor *m = ctx;
+	struct err why = *err;
+
+	if (why.code == -ECONNRESET && !qmpmux_is_ready(m->mux)) {
+		err_set(&why, err->code, "%s before it answered", err->text);
+	}
+	broken(m, &why, rules);
+	settle(m);
+}
+
+/* Nobody may ever come. Those who ask are not to wait for it each time. */
+static void on_absent_long(void *arg)
 {
 	struct monitor *m = arg;
-
-	if (events & LOOP_WRITE) {
-		flush(m);
-	}
-	if (events & LOOP_READ && m->fd >= 0) {
-		on_readable(m);
-	}
-	settle(m);
-}
-
-static void monitor_connect(struct monitor *m)
-{
-	struct sockaddr_un address;
 	struct err err;
-	int r = fill_address(m->path, &address);
 
-	if (r == 0) {
-		m->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-		r = m->fd < 0 ? -errno : 0;
-	}
-	if (r == 0 && connect(m->fd, (struct sockaddr *)&address, sizeof(address)) < 0) {
-		r = -errno;
-	}
-	if (r < 0) {
-		err_set_errno(&err, r, "QMP: connect to \"%s\"", m->path);
-		broken(m, &err, false);
-	} else {
-		qmpmux_connected(m->mux, loop_monotonic_ms());
-	}
+	err_set(&err, -ENOTCONN, "its device model has no QMP");
+	qmpmux_refuse(m->mux, &err, loop_monotonic_ms());
 	settle(m);
 }
+
+static void link_absent(void *ctx)
+{
+	struct monitor *m = ctx;
+
+	if (!m->absent.event && !qmpmux_is_refused(m->mux)) {
+		loop_timer_start(m->loop, &m->absent, LIMIT_QMP_ABSENT_MS, on_absent_long, m);
+	}
+}
+
+static const struct qmp_link_ops link_ops = {
+	.on_up = link_up, .on_data = link_data, .on_down = link_down, .on_absent = link_absent};
 
 static void release(void *arg)
 {
 	struct monitor *m = arg;
 
 	qmpmux_free(m->mux);
-	drop_out(m);
-	free(m->path);
 	free(m);
+}
+
+static int64_t random_id(void *ctx)
+{
+	uint64_t n = 0;
+
+	/* Integers that every JSON reader keeps. A kernel without randomness gives 0: then ids just
+	 * go on counting. */
+	return getrandom(&n, sizeof(n), GRND_NONBLOCK) == sizeof(n) ? (int64_t)(n >> 12) : 0;
+}
+
+static struct monitor *allocate(struct loop *loop, enum qmp_peer peer, int64_t timeout_ms,
+	const struct monitor_ops *ops, void *ctx)
+{
+	struct monitor *m = calloc(1, sizeof(*m));
+	const struct qmpmux_params params = {.peer = peer,
+		.answer_ms = timeout_ms,
+		.random_id = random_id,
+		.ops = &mux_ops,
+		.ctx = m};
+
+	if (!m) {
+		return NULL;
+	}
+	*m = (struct monitor){.loop = loop, .ops = ops, .ctx = ctx};
+	if (qmpmux_new(&m->mux, &params) < 0) {
+		free(m);
+		return NULL;
+	}
+	return m;
+}
+
+/* Connecting from the loop, not from here: no callback comes before we have returned. */
+static int begin(struct monitor *m, int r, struct monitor **ret)
+{
+	if (r == 0) {
+		r = loop_timer_start(m->loop, &m->connect, 0, on_connect, m);
+	}
+	if (r < 0) {
+		qmp_link_free(m->link);
+		release(m);
+		return r;
+	}
+	*ret = m;
+	return 0;
 }
 
 int monitor_new(struct monitor **ret, struct loop *loop, const char *path, int64_t timeout_ms,
 	const struct monitor_ops *ops, void *ctx)
 {
-	struct monitor *m = calloc(1, sizeof(*m));
-	const struct qmpmux_params params = {
-		.peer = QMP_PEER_DOM0, .answer_ms = timeout_ms, .ops = &mux_ops, .ctx = m};
+	struct monitor *m = allocate(loop, QMP_PEER_DOM0, timeout_ms, ops, ctx);
+
+	return m ? begin(m, qmp_link_new_unix(&m->link, loop, path, &link_ops, m), ret) : -ENOMEM;
+}
+
+int monitor_new_vchan(struct monitor **ret, struct loop *loop, struct store *store, uint32_t domid,
+	const char *xs_path, int64_t timeout_ms, const struct monitor_ops *ops, void *ctx)
+{
+	struct monitor *m = allocate(loop, QMP_PEER_VCHAN, timeout_ms, ops, ctx);
 
 	if (!m) {
 		return -ENOMEM;
 	}
-	*m = (struct monitor){.loop = loop, .fd = -1, .ops = ops, .ctx = ctx, .path = strdup(path)};
-	m->out_end = &m->out;
-	/* Connecting from the loop, not from here: no callback comes before we have returned. */
-	if (!m->path || qmpmux_new(&m->mux, &params) < 0 ||
-		loop_timer_start(loop, &m->connect, 0, on_connect, m) < 0) {
-		release(m);
-		return -ENOMEM;
+	m->vchan = m->keep = true;
+	return begin(
+		m, qmp_link_new_vchan(&m->link, loop, store, domid, xs_path, &link_ops, m), ret);
+}
+
+void monitor_peer_dying(struct monitor *m)
+{
+	struct err err;
+
+	if (m->dying) {
+		return;
 	}
-	*ret = m;
-	return 0;
+	m->dying = true;
+	qmp_link_disconnect(m->link);
+	loop_timer_stop(&m->connect);
+	loop_timer_stop(&m->absent);
+	err_set(&err, -ENOTCONN, "the stub domain of its device model is gone");
+	qmpmux_refuse(m->mux, &err, loop_monotonic_ms());
+	settle(m);
 }
 
 struct monitor *monitor_free(struct monitor *m)
@@ -419,8 +379,9 @@ struct monitor *monitor_free(struct monitor *m)
 	if (m) {
 		m->dead = true;
 		qmpmux_shut(m->mux);
-		disconnect(m);
+		m->link = qmp_link_free(m->link);
 		loop_timer_stop(&m->connect);
+		loop_timer_stop(&m->absent);
 		loop_timer_stop(&m->tick);
 		loop_timer_stop(&m->again);
 		loop_defer(m->loop, &m->release, release, m);
@@ -436,7 +397,18 @@ void monitor_keep(struct monitor *m, const struct monitor_client_ops *ops)
 
 bool monitor_is_quarantined(const struct monitor *m)
 {
-	return qmpmux_health(m->mux) == QMPMUX_QUARANTINED;
+	return qmpmux_is_refused(m->mux);
+}
+
+bool monitor_is_absent(const struct monitor *m)
+{
+	return qmpmux_health(m->mux) == QMPMUX_ABSENT;
+}
+
+void monitor_set_heartbeat(struct monitor *m, int64_t ms)
+{
+	qmpmux_set_heartbeat(m->mux, ms);
+	settle(m);
 }
 
 struct qmpmux *monitor_mux(struct monitor *m)

@@ -3,10 +3,10 @@
 #pragma once
 
 /*
- * The QMP session of one device model, and the daemon as its first client: a connection to the
- * listening socket that the daemon bound and the device model inherited. A connection that breaks
- * is made again a few times, then ON_LOST is told; once others use the session, for ever, with
- * growing pauses.
+ * The QMP session of one device model, and the daemon as its first client. For a QEMU in dom0 a
+ * connection to the listening socket that the daemon bound and the device model inherited: one that
+ * breaks is made again a few times, then ON_LOST is told; once others use the session, for ever,
+ * with growing pauses. For one in a stub domain a vchan, for ever from the beginning.
  */
 #include <stdbool.h>
 #include <stdint.h>
@@ -19,6 +19,7 @@ struct loop;
 struct monitor;
 struct qmpmux;
 struct qmpmux_audit;
+struct store;
 
 /* "xendmd-monitor": the chardev's id on the command line. */
 #define MONITOR_CHARDEV "xendmd-monitor"
@@ -27,7 +28,7 @@ struct monitor_ops {
 	/* Capabilities are negotiated; commands can be sent. Again after a reconnection. */
 	void (*on_ready)(void *ctx);
 	/* The peer broke the rules or closed for good. No further callback comes. Never after
-	 * monitor_keep(). */
+	 * monitor_keep(), never of a stub domain. */
 	void (*on_lost)(void *ctx, const struct err *err);
 	/* These may be NULL. It broke the rules; it is tried again in so many ms. */
 	void (*on_quarantined)(void *ctx, const struct err *err, int64_t ms);
@@ -54,6 +55,18 @@ int monitor_listen(const char *path, int *ret_fd, struct err *err);
  * that has not come to it yet, and a few of them fill it. */
 int monitor_new(struct monitor **ret, struct loop *loop, const char *path, int64_t timeout_ms,
 	const struct monitor_ops *ops, void *ctx);
+/* The same with a device model in stub domain DOMID, which serves QMP over vchan (server mode of
+ * Xen's vchan-socket-proxy, Qubes' or ours) and announces it in xenstore at XS_PATH
+ * (/local/domain/DOMID/device-model/G/qmp-vchan, at most VCHAN_PATH_MAX bytes). A server that is
+ * not there yet is waited for with a watch, without a timer but one: after LIMIT_QMP_ABSENT_MS
+ * commands are refused at once (monitor_is_absent), until one comes. Slowness counts as breaking
+ * the rules here. STORE outlives the monitor. -ENOMEM, -ENAMETOOLONG. */
+int monitor_new_vchan(struct monitor **ret, struct loop *loop, struct store *store, uint32_t domid,
+	const char *xs_path, int64_t timeout_ms, const struct monitor_ops *ops, void *ctx);
+/* To be called at the first sign of the stub domain's end (the watcher's on_dying): nothing else
+ * tells of it, and its memory stays in the host while the vchan is mapped. What waits fails, what
+ * comes is refused, no callback comes but those of commands. Not from within a callback. */
+void monitor_peer_dying(struct monitor *m);
 struct monitor *monitor_free(struct monitor *m);
 
 /* BODY is the reply's "return" (borrowed) when ERR is NULL. ERR's code is -EOPNOTSUPP when the peer
@@ -69,7 +82,12 @@ void monitor_forget(struct monitor *m);
 
 /* Others use the session from now on: it is never given up. */
 void monitor_keep(struct monitor *m, const struct monitor_client_ops *ops);
-/* It broke the rules: nothing is sent until it is tried again. */
+/* Asks it something when nobody did for so many ms (0: never): silence is noticed, and told like
+ * any other. */
+void monitor_set_heartbeat(struct monitor *m, int64_t ms);
+/* There is nobody, and has not been for long. */
+bool monitor_is_absent(const struct monitor *m);
+/* Nothing is sent now, and what comes is refused: it broke the rules, has no QMP, or is gone. */
 bool monitor_is_quarantined(const struct monitor *m);
 /* Borrowed. After each use of it: monitor_settle(). */
 struct qmpmux *monitor_mux(struct monitor *m);

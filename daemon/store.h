@@ -3,6 +3,8 @@
 #pragma once
 
 /* lib/xs on the loop: delivers its results and keeps its deadlines. */
+#include <sys/queue.h>
+
 #include "lib/xs.h"
 
 struct loop;
@@ -18,6 +20,23 @@ int store_submit(struct store *store, struct xs_batch *batch, int64_t deadline_m
 void store_cancel(struct store *store, uint64_t id);
 int store_watch(struct store *store, const char *path, const char *token);
 void store_unwatch(struct store *store, const char *path, const char *token);
+
+int store_connect_vchan(struct store *store, uint32_t domid, const char *path, int64_t deadline_ms,
+	xs_vchan_fn done, void *ctx, uint64_t *ret_id);
+
+/* A watch with a callback of its own, embedded in its owner; {0} is idle. FN(ARG) is called once
+ * soon after the start and whenever something at or below PATH (borrowed) changed. */
+struct store_watcher {
+	LIST_ENTRY(store_watcher) entry;
+	struct store *store;
+	uint64_t id; /* 0: idle */
+	const char *path;
+	void (*fn)(void *arg);
+	void *arg;
+};
+int store_watcher_start(struct store *store, struct store_watcher *w, const char *path,
+	void (*fn)(void *arg), void *arg);
+void store_watcher_stop(struct store_watcher *w);
 
 /* Submits BATCH and forgets it: nothing depends on its outcome, a failure is logged as WHAT
  * (static). */

@@ -275,54 +275,6 @@ static void test_watches(void **state)
 	xs_close(h);
 }
 
-/* Nothing is dispatched: waits for one more thing to deliver. */
-static void wait_undelivered(struct world *w)
-{
-	struct pollfd p = {.fd = xs_link_fd(w->link), .events = POLLIN};
-	uint64_t count;
-
-	assert_int_equal(poll(&p, 1, GENEROUS_MS), 1);
-	assert_int_equal(read(p.fd, &count, sizeof(count)), sizeof(count));
-}
-
-struct order {
-	struct world *world;
-	int status;
-	unsigned fired_before;
-};
-
-static void note_order(void *ctx, int status, const struct xs_results *results)
-{
-	struct order *order = ctx;
-
-	order->status = status;
-	order->fired_before = order->world->fired;
-}
-
-/* A busy loop finds an answer and the change that came after it at once. Told the other way round,
- * who heeds no event while it waits for an answer would never hear of the change. */
-static void test_answer_before_later_event(void **state)
-{
-	struct world *w = *state;
-	struct xs_handle *h = xs_open(0);
-	struct xs_batch *b = xs_batch_new(XS_BATCH_TRANSACTION);
-	struct order order = {.world = w, .status = 1};
-
-	xs_link_watch(w->link, "/late", "t");
-	WAIT_UNTIL(w, w->fired == 1);
-	xs_batch_require(b, "/late", "1");
-	assert_int_equal(
-		xs_link_submit(w->link, b, LIMIT_XS_DEADLINE_MS, note_order, &order, NULL), 0);
-	wait_undelivered(w);
-	xs_write(h, XBT_NULL, "/late", "1", 1);
-	wait_undelivered(w);
-	xs_link_dispatch(w->link);
-	assert_int_equal(order.status, -ESTALE);
-	assert_int_equal(order.fired_before, 1);
-	assert_int_equal(w->fired, 2);
-	xs_close(h);
-}
-
 static void test_many_events(void **state)
 {
 	enum { MANY = 20000 };
@@ -350,7 +302,6 @@ int main(void)
 		XS_TEST(test_hostile_values),
 		XS_TEST(test_oversized_answer),
 		XS_TEST(test_watches),
-		XS_TEST(test_answer_before_later_event),
 		XS_TEST(test_many_events),
 	};
 
