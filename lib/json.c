@@ -128,6 +128,11 @@ static int fail(const struct json_node *node, int code, struct err *err, const s
 	char path[JSONSCAN_PATH_MAX], column[32] = "";
 	size_t where;
 
+	if (!doc->text) {
+		format_path(steps, len, path);
+		make_one_line(message);
+		return err_set(err, code, "%s: %s", path, message);
+	}
 	/* A member that is missing stands where its object does. */
 	for (size_t known = len; jsonscan_find(doc->text, doc->len, steps, known, &found) < 0;) {
 		if (known-- == 0) {

@@ -18,7 +18,7 @@
 #include "lib/err.h"
 
 struct json_doc {
-	const char *file, *text; /* borrowed */
+	const char *file, *text; /* borrowed; a tree that has no text has no file and no lines */
 	size_t len;
 	struct json_object *root; /* owned; an object */
 };

@@ -51,6 +51,9 @@ static bool needs_key(const char *value, const struct qemuopt_style *style)
 
 static void put_list(FILE *f, const struct vmdesc_option *o, const struct qemuopt_style *style)
 {
+	if (o->prefix) {
+		fputs(o->prefix, f);
+	}
 	for (size_t i = 0; i < o->properties_len; i++) {
 		const struct vmdesc_property *p = &o->properties[i];
 

@@ -125,6 +125,15 @@ void vmdesc_list_keyed(struct vmdesc *d, const char *name)
 	append(d, VMDESC_LIST, name);
 }
 
+void vmdesc_list_prefixed(struct vmdesc *d, const char *name, const char *prefix)
+{
+	struct vmdesc_option *o = append(d, VMDESC_LIST, name);
+
+	if (o) {
+		o->prefix = prefix;
+	}
+}
+
 void vmdesc_set(struct vmdesc *d, const char *key, const char *fmt, ...)
 {
 	va_list ap;

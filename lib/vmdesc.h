@@ -32,7 +32,8 @@ struct vmdesc_property {
 
 struct vmdesc_option {
 	enum vmdesc_kind kind;
-	const char *name; /* "-device"; static; NULL: verbatim */
+	const char *name; /* "-device"; NULL: verbatim */
+	const char *prefix; /* what stands before a list: "unix:"; NULL: nothing */
 	char *text;
 	struct vmdesc_property *properties;
 	size_t properties_len;
@@ -64,6 +65,8 @@ void vmdesc_list(struct vmdesc *d, const char *name, const char *key, const char
 	__attribute__((format(printf, 4, 5)));
 /* The same for an option whose first property has its key as well. */
 void vmdesc_list_keyed(struct vmdesc *d, const char *name);
+/* A list behind a PREFIX (static): "-qmp unix:path=…". */
+void vmdesc_list_prefixed(struct vmdesc *d, const char *name, const char *prefix);
 /* A further property of the list that was begun last. */
 void vmdesc_set(struct vmdesc *d, const char *key, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
