@@ -1,0 +1,37 @@
+/* SPDX-FileCopyrightText: The xendmd authors
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * The typed description of a machine (contract section 7, the key "qemu" of a definition): JSON
+ * with a key for everything, checked against tables, becomes a machine description (lib/vmdesc).
+ * Where the tables come from: Kata's govmm, its fields in snake_case; docs/typed-description.md.
+ *
+ * Two stages of checking. What typed_check() refuses can't be said on any command line. What
+ * typed_check_whole() refuses beside that is a part of a machine that is well in itself and can't
+ * be started as it stands: a bus that no device makes, a slot that no bus has. So a fragment can be
+ * rendered, and only a machine can be started.
+ */
+#include "lib/err.h"
+#include "lib/json.h"
+#include "lib/strv.h"
+#include "lib/subst.h"
+#include "lib/vmdesc.h"
+
+/* QEMU is the object. Placeholders are taken for any text. "FILE:LINE: KEY: message". */
+int typed_check(const struct json_node *qemu, struct err *err);
+int typed_check_whole(const struct json_node *qemu, struct err *err);
+
+struct typed_context {
+	const struct subst_values *values; /* NULL: a text with a placeholder stands as it is */
+	unsigned qemu_version;		   /* MAJOR * 100 + MINOR; 0: QEMUOPT_OLDEST */
+	bool whole; /* check it as typed_check_whole(), as it will be started */
+};
+
+/* QEMU (borrowed) has passed typed_check(). Appends its options to RET; FILES gets the names
+ * behind "@", in the order in which the options name them: the first has descriptor 3. What a
+ * placeholder's value makes wrong is refused here. */
+int typed_build(struct json_object *qemu, const struct typed_context *context, struct vmdesc *ret,
+	struct strv *files, struct err *err);
+
+#define TYPED_FIRST_FD 3

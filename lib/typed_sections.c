@@ -1,0 +1,534 @@
+/* SPDX-FileCopyrightText: The xendmd authors
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The sections of a typed description that are no devices, and the order of all of it. */
+#include "lib/typed_impl.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "lib/cleanup.h"
+
+#define VCPUS_MAX 4096 /* above any machine of QEMU */
+
+/* "kvm" or "kvm:tcg", and properties behind it. */
+static int check_acceleration(const struct json_node *machine, struct err *err)
+{
+	static const char *const known[] = {
+		"kvm", "tcg", "xen", "hvf", "whpx", "nvmm", "hax", "qtest", NULL};
+	const char *text = typed_text(machine->value, "acceleration");
+	struct json_node node;
+
+	if (!text || strchr(text, '$')) {
+		return 0;
+	}
+	for (size_t len; *text && *text != ','; text += len + (text[len] == ':')) {
+		unsigned i = 0;
+
+		len = strcspn(text, ":,");
+		while (known[i] && (strlen(known[i]) != len || memcmp(known[i], text, len))) {
+			i++;
+		}
+		if (!known[i]) {
+			json_member(machine, "acceleration", &node);
+			return json_fail(&node, -EINVAL, err, "QEMU has no accelerator \"%.*s\"",
+				len > 32 ? 32 : (int)len, text);
+		}
+	}
+	return 0;
+}
+
+/* A device model serves a guest of this host. */
+static int check_machine(const struct json_node *machine, struct err *err)
+{
+	static const char *const foreign[] = {"pseries", "powernv", "s390-ccw-virtio", NULL};
+	const char *type = typed_text(machine->value, "type");
+	struct json_node node;
+
+	for (unsigned i = 0; foreign[i]; i++) {
+		if (!strncmp(type, foreign[i], strlen(foreign[i]))) {
+			json_member(machine, "type", &node);
+			return json_fail(&node, -EINVAL, err,
+				"a machine of an architecture that Xen does not run on");
+		}
+	}
+	return check_acceleration(machine, err);
+}
+
+static const struct typed_field machine_fields[] = {
+	{"type", TYPED_TEXT, .required = true},
+	{"acceleration", TYPED_PROPERTIES},
+	{"options", TYPED_PROPERTIES},
+	{0},
+};
+static const struct typed_table machine_table = {machine_fields, check_machine};
+
+/* What QEMU computes for those that are missing must come out even. */
+static int check_smp(const struct json_node *smp, struct err *err)
+{
+	int64_t cpus = typed_int(smp->value, "cpus", 0),
+		max = typed_int(smp->value, "max_cpus", cpus);
+	int64_t sockets = typed_int(smp->value, "sockets", 0),
+		cores = typed_int(smp->value, "cores", 0),
+		threads = typed_int(smp->value, "threads", 0);
+	int64_t known = (sockets ? sockets : 1) * (cores ? cores : 1) * (threads ? threads : 1);
+	struct json_node node;
+
+	if (max < cpus) {
+		json_member(smp, "max_cpus", &node);
+		return json_fail(&node, -EINVAL, err, "is less than \"cpus\", which is %lld",
+			(long long)cpus);
+	}
+	if (sockets && cores && threads ? known != max : max % known != 0) {
+		return json_fail(smp, -EINVAL, err,
+			"sockets, cores and threads make %lld where \"%s\" is %lld",
+			(long long)known, typed_has(smp, "max_cpus") ? "max_cpus" : "cpus",
+			(long long)max);
+	}
+	return 0;
+}
+
+static const struct typed_field smp_fields[] = {
+	{"cpus", TYPED_UINT, .required = true, .min = 1, .max = VCPUS_MAX},
+	{"cores", TYPED_UINT, .min = 1, .max = VCPUS_MAX},
+	{"threads", TYPED_UINT, .min = 1, .max = VCPUS_MAX},
+	{"sockets", TYPED_UINT, .min = 1, .max = VCPUS_MAX},
+	{"max_cpus", TYPED_UINT, .min = 1, .max = VCPUS_MAX},
+	{0},
+};
+static const struct typed_table smp_table = {smp_fields, check_smp};
+
+static int check_rtc(const struct json_node *rtc, struct err *err)
+{
+	const char *base = typed_text(rtc->value, "base");
+	struct json_node node;
+
+	if (json_object_object_length(rtc->value) == 0) {
+		return json_fail(rtc, -EINVAL, err, "says nothing");
+	}
+	if (base && strcmp(base, "utc") && strcmp(base, "localtime") && !strchr(base, '$') &&
+		strspn(base, "0123456789") != 4) {
+		json_member(rtc, "base", &node);
+		return json_fail(&node, -EINVAL, err,
+			"must be \"utc\", \"localtime\" or a date as \"2026-11-21T15:00:00\"");
+	}
+	return 0;
+}
+
+static const char *const rtc_clocks[] = {"host", "rt", "vm", NULL};
+static const char *const rtc_fixes[] = {"slew", "none", NULL};
+static const struct typed_field rtc_fields[] = {
+	{"base", TYPED_TEXT},
+	{"clock", TYPED_ENUM, .names = rtc_clocks},
+	{"drift_fix", TYPED_ENUM, .names = rtc_fixes},
+	{0},
+};
+static const struct typed_table rtc_table = {rtc_fields, check_rtc};
+
+static int check_qmp(const struct json_node *socket, struct err *err)
+{
+	int r = typed_exclude(socket, "fd", "name", err);
+
+	if (r == 0 && !typed_has(socket, "fd")) {
+		r = typed_require(socket, "name", "the socket's path, or \"fd\"", err);
+	}
+	return r == 0 ? typed_needs(socket, "no_wait", "server", err) : r;
+}
+
+static const char *const qmp_types[] = {"unix", NULL};
+static const char *const qmp_protocols[] = {"qmp", "qmp-pretty", "hmp", NULL};
+static const struct typed_field qmp_fields[] = {
+	{"type", TYPED_ENUM, .required = true, .names = qmp_types},
+	{"name", TYPED_TEXT},
+	{"fd", TYPED_FILE},
+	{"server", TYPED_BOOL},
+	{"no_wait", TYPED_BOOL},
+	{"protocol", TYPED_ENUM, .names = qmp_protocols},
+	{0},
+};
+static const struct typed_table qmp_table = {qmp_fields, check_qmp};
+
+static int check_kernel(const struct json_node *kernel, struct err *err)
+{
+	int r = typed_needs(kernel, "initrd_path", "path", err);
+
+	return r == 0 ? typed_needs(kernel, "params", "path", err) : r;
+}
+
+static const struct typed_field kernel_fields[] = {
+	{"path", TYPED_TEXT, .required = true},
+	{"initrd_path", TYPED_TEXT},
+	{"params", TYPED_TEXT},
+	{0},
+};
+static const struct typed_table kernel_table = {kernel_fields, check_kernel};
+
+static int check_fw_cfg(const struct json_node *entry, struct err *err)
+{
+	int r = typed_exclude(entry, "file", "str", err);
+
+	return r == 0 && !typed_has(entry, "file")
+		       ? typed_require(entry, "str", "the value, or \"file\"", err)
+		       : r;
+}
+
+static const struct typed_field fw_cfg_fields[] = {
+	{"name", TYPED_TEXT, .required = true},
+	{"file", TYPED_TEXT},
+	{"str", TYPED_TEXT},
+	{0},
+};
+static const struct typed_table fw_cfg_table = {fw_cfg_fields, check_fw_cfg};
+
+static const struct typed_field iothread_fields[] = {{"id", TYPED_ID, .required = true}, {0}};
+static const struct typed_table iothread_table = {iothread_fields, NULL};
+
+static int check_incoming(const struct json_node *incoming, struct err *err)
+{
+	const char *type = typed_text(incoming->value, "migration_type");
+	static const char *const keys[] = {"fd", "exec"};
+	struct json_node node;
+
+	for (size_t i = 0; i < ARRAY_SIZE(keys); i++) {
+		bool wanted = !strcmp(type, keys[i]), given = json_member(incoming, keys[i], &node);
+
+		if (given && !wanted) {
+			return json_fail(&node, -EINVAL, err,
+				"not possible with \"migration_type\": \"%s\"", type);
+		}
+		if (wanted && !given) {
+			return typed_require(
+				incoming, keys[i], "what \"migration_type\" names", err);
+		}
+	}
+	return 0;
+}
+
+static const char *const migration_types[] = {"fd", "exec", "defer", NULL};
+static const struct typed_field incoming_fields[] = {
+	{"migration_type", TYPED_ENUM, .required = true, .names = migration_types},
+	{"fd", TYPED_FILE},
+	{"exec", TYPED_TEXT},
+	{0},
+};
+static const struct typed_table incoming_table = {incoming_fields, check_incoming};
+
+static const struct typed_field knob_fields[] = {
+	{"no_user_config", TYPED_BOOL},
+	{"no_defaults", TYPED_BOOL},
+	{"no_graphic", TYPED_BOOL},
+	{"no_reboot", TYPED_BOOL},
+	{"no_shutdown", TYPED_BOOL},
+	{"daemonize", TYPED_BOOL},
+	{"huge_pages", TYPED_BOOL},
+	{"mem_prealloc", TYPED_BOOL},
+	{"file_backed_mem", TYPED_BOOL},
+	{"file_backed_mem_shared", TYPED_BOOL},
+	{"mem_shared", TYPED_BOOL},
+	{"mlock", TYPED_BOOL},
+	{"realtime", TYPED_BOOL}, /* was mlock's other half; QEMU has nothing of that name left */
+	{"stopped", TYPED_BOOL},
+	{0},
+};
+
+static int check_knobs(const struct json_node *knobs, struct err *err)
+{
+	struct json_node node;
+
+	if (typed_has(knobs, "daemonize") && typed_has(knobs, "no_graphic") &&
+		!typed_has(knobs, "no_defaults")) {
+		json_member(knobs, "no_graphic", &node);
+		return json_fail(&node, -EINVAL, err,
+			"QEMU refuses this beside \"daemonize\", unless \"no_defaults\" is set");
+	}
+	return 0;
+}
+
+static const struct typed_table knobs_table = {knob_fields, check_knobs};
+
+static const struct typed_field root_fields[] = {
+	{"name", TYPED_TEXT},
+	{"debug", TYPED_BOOL},
+	{"uuid", TYPED_TEXT},
+	{"machine", TYPED_OBJECT, .table = &machine_table},
+	{"cpu_model", TYPED_TEXT},
+	{"qmp_sockets", TYPED_OBJECTS, .table = &qmp_table},
+	{"memory", TYPED_OBJECT, .table = &typed_memory_table},
+	{"numa_nodes", TYPED_OBJECTS, .table = &typed_numa_node_table},
+	{"numa_dists", TYPED_OBJECTS, .table = &typed_numa_dist_table},
+	{"devices", TYPED_DEVICES},
+	{"rtc", TYPED_OBJECT, .table = &rtc_table},
+	{"global_param", TYPED_PROPERTIES},
+	{"globals", TYPED_TEXTS},
+	{"pflash", TYPED_TEXTS},
+	{"vga", TYPED_TEXT},
+	{"knobs", TYPED_OBJECT, .table = &knobs_table},
+	{"kernel", TYPED_OBJECT, .table = &kernel_table},
+	{"bios", TYPED_TEXT},
+	{"iothreads", TYPED_OBJECTS, .table = &iothread_table},
+	{"incoming", TYPED_OBJECT, .table = &incoming_table},
+	{"pid_file", TYPED_TEXT},
+	{"log_file", TYPED_TEXT},
+	{"fw_cfg", TYPED_OBJECTS, .table = &fw_cfg_table},
+	{"seccomp_sandbox", TYPED_PROPERTIES},
+	{"smp", TYPED_OBJECT, .table = &smp_table},
+	{0},
+};
+
+static int check_uuid(const struct json_node *root, struct err *err)
+{
+	static const size_t parts[] = {8, 4, 4, 4, 12};
+	const char *text = typed_text(root->value, "uuid"), *p = text;
+	struct json_node node;
+
+	if (!text || strchr(text, '$')) {
+		return 0;
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(parts); i++) {
+		if (strspn(p, "0123456789abcdefABCDEF") != parts[i] ||
+			p[parts[i]] != (i + 1 < ARRAY_SIZE(parts) ? '-' : '\0')) {
+			json_member(root, "uuid", &node);
+			return json_fail(&node, -EINVAL, err, "\"%.64s\" is no uuid", text);
+		}
+		p += parts[i] + 1;
+	}
+	return 0;
+}
+
+static int check_root(const struct json_node *root, struct err *err)
+{
+	int r = check_uuid(root, err);
+
+	if (r == 0) {
+		r = typed_needs(root, "debug", "name", err);
+	}
+	if (r == 0) {
+		r = typed_memory_check(root, err);
+	}
+	if (r == 0) {
+		r = typed_numa_check(root, err);
+	}
+	return r == 0 ? typed_shared_memory_check(root, err) : r;
+}
+
+const struct typed_table typed_root = {root_fields, check_root};
+
+/* "-cpu MODEL,…" and the like: the first word has no name. */
+static void emit_properties(
+	struct typed_emit *e, const char *key, const char *option, const char *implied)
+{
+	const char *text = typed_text(e->root, key);
+	size_t len;
+
+	if (!text) {
+		return;
+	}
+	len = strcspn(text, ",");
+	if (memchr(text, '=', len)) {
+		vmdesc_list_keyed(e->d, option);
+		len = 0;
+	} else {
+		vmdesc_list(e->d, option, implied, "%.*s", (int)len, text);
+		len += text[len] == ',';
+	}
+	typed_set_properties(e, text + len);
+}
+
+static void emit_machine_option(struct typed_emit *e)
+{
+	struct json_object *machine = json_object_object_get(e->root, "machine");
+	const char *acceleration = typed_text(machine, "acceleration");
+	const char *options = typed_text(machine, "options");
+
+	if (!machine) {
+		return;
+	}
+	vmdesc_list(e->d, "-machine", "type", "%s", typed_text(machine, "type"));
+	if (acceleration) {
+		size_t len = strcspn(acceleration, ",");
+
+		vmdesc_set(e->d, "accel", "%.*s", (int)len, acceleration);
+		typed_set_properties(e, acceleration + len + (acceleration[len] == ','));
+	}
+	if (options) {
+		typed_set_properties(e, options);
+	}
+}
+
+static void emit_qmp_socket(struct typed_emit *e, struct json_object *socket)
+{
+	const char *protocol = typed_text(socket, "protocol");
+	const char *fd = typed_text(socket, "fd");
+	const char *option = !protocol || !strcmp(protocol, "qmp") ? "-qmp"
+			     : !strcmp(protocol, "hmp")		   ? "-monitor"
+								   : "-qmp-pretty";
+
+	vmdesc_list_prefixed(e->d, option, "unix:");
+	if (fd) {
+		vmdesc_set(e->d, "fd", "%u", typed_fd(e, fd));
+	} else {
+		vmdesc_set(e->d, "path", "%s", typed_text(socket, "name"));
+	}
+	if (typed_flag(socket, "server")) {
+		vmdesc_set_switch(e->d, "server", true);
+	}
+	if (typed_flag(socket, "no_wait")) {
+		vmdesc_set_switch(e->d, "wait", false);
+	}
+}
+
+static void emit_identity(struct typed_emit *e)
+{
+	if (typed_text(e->root, "name")) {
+		vmdesc_list(e->d, "-name", "guest", "%s", typed_text(e->root, "name"));
+		typed_copy(e, e->root, "debug-threads", "debug");
+	}
+	if (typed_text(e->root, "uuid")) {
+		vmdesc_text(e->d, "-uuid", "%s", typed_text(e->root, "uuid"));
+	}
+}
+
+/* Each element of the list KEY. */
+static void for_each(struct typed_emit *e, const char *key,
+	void (*emit)(struct typed_emit *e, struct json_object *element))
+{
+	struct json_object *list = json_object_object_get(e->root, key);
+
+	for (size_t i = 0; list && i < json_object_array_length(list); i++) {
+		emit(e, json_object_array_get_idx(list, i));
+	}
+}
+
+static void emit_device(struct typed_emit *e, struct json_object *device)
+{
+	typed_find_kind(typed_text(device, "kind"))->emit(e, device);
+}
+
+static void emit_rtc(struct typed_emit *e)
+{
+	static const char *const pairs[][2] = {
+		{"base", "base"}, {"driftfix", "drift_fix"}, {"clock", "clock"}, {NULL}};
+	struct json_object *rtc = json_object_object_get(e->root, "rtc");
+
+	if (rtc) {
+		vmdesc_list_keyed(e->d, "-rtc");
+		typed_copy_all(e, rtc, pairs);
+	}
+}
+
+static void emit_global(struct typed_emit *e, struct json_object *global)
+{
+	vmdesc_text(e->d, "-global", "%s", json_object_get_string(global));
+}
+
+static void emit_pflash(struct typed_emit *e, struct json_object *path)
+{
+	vmdesc_text(e->d, "-pflash", "%s", json_object_get_string(path));
+}
+
+static void emit_text(
+	struct typed_emit *e, struct json_object *o, const char *key, const char *option)
+{
+	if (typed_text(o, key)) {
+		vmdesc_text(e->d, option, "%s", typed_text(o, key));
+	}
+}
+
+static void emit_knobs(struct typed_emit *e)
+{
+	static const struct {
+		const char *key, *option;
+	} switches[] = {{"no_user_config", "-no-user-config"}, {"no_defaults", "-nodefaults"},
+		{"no_graphic", "-nographic"}, {"no_reboot", "-no-reboot"},
+		{"no_shutdown", "-no-shutdown"}, {"daemonize", "-daemonize"}};
+	struct json_object *knobs = json_object_object_get(e->root, "knobs");
+
+	for (size_t i = 0; i < ARRAY_SIZE(switches); i++) {
+		if (typed_flag(knobs, switches[i].key)) {
+			vmdesc_switch(e->d, switches[i].option);
+		}
+	}
+	typed_emit_memory_backend(e);
+	if (typed_flag(knobs, "mlock")) {
+		vmdesc_list_keyed(e->d, "-overcommit");
+		vmdesc_set_switch(e->d, "mem-lock", true);
+	}
+	if (typed_flag(knobs, "stopped") || json_object_object_get(e->root, "incoming")) {
+		vmdesc_switch(e->d, "-S");
+	}
+}
+
+static void emit_kernel(struct typed_emit *e)
+{
+	struct json_object *kernel = json_object_object_get(e->root, "kernel");
+
+	emit_text(e, kernel, "path", "-kernel");
+	emit_text(e, kernel, "initrd_path", "-initrd");
+	emit_text(e, kernel, "params", "-append");
+}
+
+static void emit_iothread(struct typed_emit *e, struct json_object *iothread)
+{
+	vmdesc_list(e->d, "-object", "qom-type", "iothread");
+	typed_copy(e, iothread, "id", "id");
+}
+
+static void emit_incoming(struct typed_emit *e)
+{
+	struct json_object *incoming = json_object_object_get(e->root, "incoming");
+	const char *fd = typed_text(incoming, "fd"), *exec = typed_text(incoming, "exec");
+
+	if (fd) {
+		vmdesc_text(e->d, "-incoming", "fd:%u", typed_fd(e, fd));
+	} else if (exec) {
+		vmdesc_text(e->d, "-incoming", "exec:%s", exec);
+	} else if (incoming) {
+		vmdesc_text(e->d, "-incoming", "defer");
+	}
+}
+
+static void emit_fw_cfg(struct typed_emit *e, struct json_object *entry)
+{
+	static const char *const pairs[][2] = {
+		{"name", "name"}, {"file", "file"}, {"string", "str"}, {NULL}};
+
+	vmdesc_list_keyed(e->d, "-fw_cfg");
+	typed_copy_all(e, entry, pairs);
+}
+
+static void emit_smp(struct typed_emit *e)
+{
+	static const char *const pairs[][2] = {{"cores", "cores"}, {"threads", "threads"},
+		{"sockets", "sockets"}, {"maxcpus", "max_cpus"}, {NULL}};
+	struct json_object *smp = json_object_object_get(e->root, "smp");
+
+	if (smp) {
+		vmdesc_list(e->d, "-smp", "cpus", "%s", typed_text(smp, "cpus"));
+		typed_copy_all(e, smp, pairs);
+	}
+}
+
+void typed_emit_machine(struct typed_emit *e)
+{
+	emit_identity(e);
+	emit_machine_option(e);
+	emit_text(e, e->root, "cpu_model", "-cpu");
+	for_each(e, "qmp_sockets", emit_qmp_socket);
+	typed_emit_memory(e);
+	for_each(e, "devices", emit_device);
+	emit_rtc(e);
+	emit_text(e, e->root, "global_param", "-global");
+	for_each(e, "globals", emit_global);
+	for_each(e, "pflash", emit_pflash);
+	emit_text(e, e->root, "vga", "-vga");
+	emit_knobs(e);
+	emit_kernel(e);
+	emit_text(e, e->root, "bios", "-bios");
+	for_each(e, "iothreads", emit_iothread);
+	emit_incoming(e);
+	emit_text(e, e->root, "pid_file", "-pidfile");
+	emit_text(e, e->root, "log_file", "-D");
+	for_each(e, "fw_cfg", emit_fw_cfg);
+	emit_properties(e, "seccomp_sandbox", "-sandbox", "enable");
+	emit_smp(e);
+}
