@@ -18,6 +18,7 @@
 #include "lib/libxlconf.h"
 #include "lib/limits.h"
 #include "lib/parse.h"
+#include "lib/typed.h"
 
 #define INCOMING "--incoming" /* what xl migrate puts behind a name */
 
@@ -346,6 +347,7 @@ static int check_parts(const struct json_node *root, struct definition *d, struc
 
 	if (json_member(root, "qemu", &node)) {
 		r = defparts_check_placeholders(&node, err);
+		r = r < 0 ? r : typed_check_whole(&node, err);
 	}
 	if (r == 0) {
 		r = defparts_files(root, err);
@@ -409,7 +411,8 @@ static void note_stubdom(const struct json_node *root, const struct definition *
 /* Notes what this version can't make a command line of, with its place. */
 static int note_unsupported(const struct json_node *root, struct definition *d, struct err *err)
 {
-	static const char *const keys[] = {"qemu", "files", "confinement", NULL};
+	static const char *const keys[] = {"confinement", NULL};
+	static const char *const files[] = {"files", NULL};
 	static const char *const without_libxl[] = {"stubdom", "restore_from", NULL};
 	struct err why = {0};
 	struct json_node node;
@@ -422,6 +425,9 @@ static int note_unsupported(const struct json_node *root, struct definition *d, 
 			"\"restart\" is not supported by this version of xendmd");
 	}
 	note_keys(root, keys, &why);
+	if (d->source != DEFINITION_TYPED) {
+		note_keys(root, files, &why);
+	}
 	if (d->source != DEFINITION_LIBXL) {
 		note_keys(root, without_libxl, &why);
 	}
@@ -432,8 +438,13 @@ static int note_unsupported(const struct json_node *root, struct definition *d, 
 static int note_unstartable(const struct json_node *root, struct definition *d, struct err *err)
 {
 	static const char *const keys[] = {"stubdom", "restore_from", NULL};
+	static const char *const files[] = {"files", NULL};
 	struct err why = {0};
 
+	if (d->source == DEFINITION_TYPED) {
+		note_keys(root, files, &why);
+		return why.code ? copy(root, why.text, &d->unstartable, err) : 0;
+	}
 	if (d->source != DEFINITION_LIBXL) {
 		return 0;
 	}

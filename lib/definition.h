@@ -161,6 +161,7 @@ struct plan {
 	struct strv env;	       /* only what the definition gives */
 	bool minios;		       /* the stub domain has its arguments in one string */
 	struct json_object *qmp_steps; /* a list of commands to follow the start; NULL: none */
+	struct strv files;	       /* what "@" names: the first is descriptor 3, and so on */
 };
 /* Looks the binary up (-ENOENT, -EACCES with a sentence naming the places), replaces placeholders
  * (-EINVAL for one without a value, e.g. $NAME while NAME is NULL; -E2BIG above LIMIT_ARGV_*).
@@ -171,6 +172,9 @@ int plan_build(const struct definition *d, const struct plan_context *context,
 	const struct plan_config *config, struct plan *ret, struct err *err);
 /* The same for a libxl configuration alone. AS_LIBXL: exactly what libxl 4.17 runs. */
 int plan_libxl(const struct libxlconf *c, bool as_libxl, const struct plan_context *context,
+	const struct plan_config *config, struct plan *ret, struct err *err);
+/* The same for a typed description (lib/typed) alone, a part of a machine as well as a whole one. */
+int plan_typed(struct json_object *qemu, const struct plan_context *context,
 	const struct plan_config *config, struct plan *ret, struct err *err);
 /* The same for a command line that was handed over: ARGV (its argv[0] gives way to the binary) and
  * ENV, with what D (NULL: no definition) says of binary, extra_args and env. Its own argv, if it

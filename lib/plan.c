@@ -17,6 +17,7 @@
 #include "lib/limits.h"
 #include "lib/qemuopt.h"
 #include "lib/subst.h"
+#include "lib/typed.h"
 
 #define STUBDOM_ARGV0 "stubdom-dm" /* never transmitted */
 
@@ -242,6 +243,42 @@ static int build_argv(const struct definition *d, const struct subst_values *val
 	return expand_list(&d->argv, "argv", false, values, &plan->argv, err);
 }
 
+static int build_typed(struct json_object *qemu, const char *binary,
+	const struct typed_context *context, const struct plan_config *config, struct plan *plan,
+	struct err *err)
+{
+	const struct qemuopt_style style = {.qemu_version = context->qemu_version};
+	_cleanup_(vmdesc_fini) struct vmdesc description = {0};
+	int r = find_binary(binary, config, &plan->binary, err);
+
+	if (r < 0 || (r = typed_build(qemu, context, &description, &plan->files, err)) < 0) {
+		return r;
+	}
+	strv_add(&plan->argv, plan->binary);
+	return qemuopt_print(&description, &style, &plan->argv, err);
+}
+
+int plan_typed(struct json_object *qemu, const struct plan_context *context,
+	const struct plan_config *config, struct plan *ret, struct err *err)
+{
+	struct context_text text;
+	struct typed_context typed = {.values = &text.values};
+	struct plan plan = {0};
+	int r;
+
+	fill_values(context, &text);
+	r = build_typed(qemu, NULL, &typed, config, &plan, err);
+	if (r == 0) {
+		r = check_size(&plan, err);
+	}
+	if (r < 0) {
+		plan_fini(&plan);
+		return r;
+	}
+	*ret = plan;
+	return 0;
+}
+
 /* libxl takes the name as it stands. */
 static int find_libxl_binary(const struct libxlconf *c, const char *given, bool as_libxl,
 	const struct plan_config *config, char **ret, struct err *err)
@@ -324,6 +361,11 @@ static int build(const struct definition *d, const struct plan_context *context,
 	}
 	if (d->libxl) {
 		r = build_libxl(d->libxl, d->binary, false, context, config, plan, err);
+	} else if (d->source == DEFINITION_TYPED) {
+		const struct typed_context typed = {.values = &text.values, .whole = true};
+
+		r = build_typed(json_object_object_get(d->json, "qemu"), d->binary, &typed, config,
+			plan, err);
 	} else {
 		r = build_argv(d, &text.values, config, plan, err);
 	}
@@ -411,6 +453,7 @@ void plan_fini(struct plan *plan)
 	free(plan->binary);
 	strv_fini(&plan->argv);
 	strv_fini(&plan->env);
+	strv_fini(&plan->files);
 	json_object_put(plan->qmp_steps);
 	*plan = (struct plan){0};
 }

@@ -13,6 +13,7 @@
 #include "lib/libxlconf.h"
 #include "lib/libxlplan.h"
 #include "lib/parse.h"
+#include "lib/typed.h"
 #include "proto/varlink.h"
 
 #define HIDDEN "***" /* in place of a password */
@@ -201,6 +202,28 @@ static int render_libxl(const struct json_node *node, const struct render_params
 	return plan_to_json(&plan, params->as_libxl, ret, err);
 }
 
+/* A typed description by itself: a part of a machine as well as a whole one. */
+static int render_typed(const struct json_node *node, const struct render_params *params,
+	struct json_object **ret, struct err *err)
+{
+	static const struct definition nobody = {0};
+	_cleanup_(context_fini) struct render_context context = {0};
+	_cleanup_(plan_fini) struct plan plan = {0};
+	const struct plan_config config = plan_places(params->config);
+	int r = typed_check(node, err);
+
+	if (r == 0) {
+		r = context_init(&context, &nobody, params->domid, err);
+	}
+	if (r == 0) {
+		r = plan_typed(node->value, &context.plan, &config, &plan, err);
+		if (r < 0) {
+			err_wrap(err, "%s", params->file);
+		}
+	}
+	return r < 0 ? r : plan_to_json(&plan, false, ret, err);
+}
+
 static bool is_libxl(const struct json_node *root)
 {
 	return json_object_object_get_ex(root->value, "c_info", NULL) ||
@@ -226,7 +249,7 @@ static int render_given(
 int render_definition(const struct render_params *params, struct json_object **ret, struct err *err)
 {
 	_cleanup_json_doc_ struct json_doc doc = {0};
-	struct json_node root, libxl;
+	struct json_node root, libxl, typed;
 	int r;
 
 	if (params->domid == 0 || params->domid >= DOMID_FIRST_RESERVED ||
@@ -246,7 +269,10 @@ int render_definition(const struct render_params *params, struct json_object **r
 		return render_libxl(&root, params, ret, err);
 	}
 	if (!params->as_libxl) {
-		return render_given(params, ret, err);
+		return json_object_object_length(root.value) == 1 &&
+				       json_member(&root, "qemu", &typed)
+			       ? render_typed(&typed, params, ret, err)
+			       : render_given(params, ret, err);
 	}
 	if (!json_member(&root, "libxl", &libxl)) {
 		return json_fail_missing(&root, "libxl", err,

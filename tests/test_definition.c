@@ -156,10 +156,11 @@ static const struct bad {
 						"64 letters, digits, \"_\", \".\" and "
 						"\"-\""},
 	{ARGV("\"tap,fd=@tap0\""), "d.json:2: argv[0]: \"@tap0\" is not in \"files\" at column 18"},
-	{QEMU(",\n\"qemu\": {\"devices\": [{\"fd\": \"@x\"}]}"),
-		"d.json:2: qemu.devices[0].fd: \"@x\" is not in \"files\" at column 30"},
-	{QEMU(",\n\"qemu\": {\"devices\": [{\"fd\": \"$x\"}]}"),
-		"d.json:2: qemu.devices[0].fd: unknown placeholder \"$x\" at column 30"},
+	{QEMU(",\n\"qemu\": {\"devices\": [{\"kind\": \"vsock\", \"id\": \"v\", \"context_id\": 3, "
+	      "\"vhost_fd\": \"@x\"}]}"),
+		"d.json:2: qemu.devices[0].vhost_fd: \"@x\" is not in \"files\" at column 81"},
+	{QEMU(",\n\"qemu\": {\"devices\": [{\"kind\": \"$x\"}]}"),
+		"d.json:2: qemu.devices[0].kind: unknown placeholder \"$x\" at column 32"},
 	/* stubdom */
 	{QEMU(",\n\"stubdom\": {}"), "d.json:2: stubdom: not possible beside \"kind\": \"qemu\""},
 	{STUB("\"kernels\": \"a\""), "d.json:2: stubdom.kernels: unknown key"},
@@ -326,8 +327,9 @@ static const struct bad good[] = {
 	{LIBXL("qemu", "hvm", "\"dm_restrict\": \"True\""),
 		"d.json:2: libxl.b_info.dm_restrict: confinement is not supported by this version "
 		"of xendmd"},
-	{QEMU(",\n\"qemu\": {}"),
-		"d.json:2: qemu: \"qemu\" is not supported by this version of xendmd"},
+	{QEMU(",\n\"qemu\": {\"incoming\": {\"migration_type\": \"fd\", \"fd\": \"@f\"}},\n"
+	      "\"files\": {\"f\": {\"received\": true}}"),
+		"d.json:3: files: \"files\" is not supported by this version of xendmd"},
 	{STUB("\"kernel\": \"k\", \"ramdisk\": \"/r$DOMID\", \"cmdline\": \"\", \"memory_mib\": "
 	      "192, "
 	      "\"vcpus\": 1, \"seclabel\": \"l\", \"cpupool\": \"p\", \"run_hotplug_scripts\": "

@@ -30,7 +30,8 @@ static const char *const seeds[] = {
 	"\"extra_args\": [\"-S\"], \"env\": {\"A\": \"$UUID\"}, \"on_exit\": \"crash\",\n"
 	"\"limits\": {\"memory_max_mib\": 1024, \"cpu_weight\": 100, \"pids_max\": 256}}",
 	"{\"match\": {\"uuid\": \"3a9726f3-6f9e-4b76-b521-824dc667beab\"}, \"kind\": \"qemu\",\n"
-	"\"qemu\": {\"machine\": {\"type\": \"xenpv\"}, \"devices\": [{\"fd\": \"@t\"}, 1.5e3]},\n"
+	"\"qemu\": {\"machine\": {\"type\": \"xenpv\"}, \"devices\": [{\"kind\": \"net\", "
+	"\"type\": \"tap\", \"id\": \"n\", \"fds\": [\"@t\"], \"addr\": \"4.0\"}]},\n"
 	"\"files\": {\"t\": {\"tap\": \"vif$DOMID.0-emu\", \"queues\": 2}}, \"on_exit\": "
 	"\"restart\","
 	"\n\"restore_from\": \"/state\", \"confinement\": {\"user\": \"1:2\", \"namespaces\": "

@@ -219,8 +219,8 @@ static void test_build_fails(void **state)
 			"d.json: gives no command line: it waits for a handoff"},
 		{"\"kind\": \"none\", \"argv\": []", -ENODATA,
 			"d.json: gives no command line: its kind is \"none\""},
-		{"\"qemu\": {}, \"kind\": \"qemu\"", -EOPNOTSUPP,
-			"d.json:1: qemu: \"qemu\" is not supported by this version of xendmd"},
+		{"\"kind\": \"qemu\", \"qemu\": {\"name\": \"$NAME\"}", -EINVAL,
+			"d.json: qemu: \"$NAME\": \"$NAME\" has no value here at column 1"},
 		{"\"libxl\": {\"c_info\": {\"type\": \"hvm\"}, \"b_info\": {\"type.hvm\": "
 		 "{\"gfx_passthru\": \"True\"}}}",
 			-EINVAL,
