@@ -325,6 +325,7 @@ static void free_fds(struct domain *d)
 {
 	close_p(&d->log_fd);
 	close_p(&d->listen_fd);
+	domain_libxl_close_fds(d);
 }
 
 struct domain *domain_new(const struct domain_services *services, const struct domain_ops *ops,
@@ -341,6 +342,7 @@ struct domain *domain_new(const struct domain_services *services, const struct d
 		.dom = *dom,
 		.log_fd = -1,
 		.listen_fd = -1,
+		.libxl_fds = {{.fd = -1}, {.fd = -1}},
 		.state = DOMAIN_LOOKING};
 	d->memory_kib = dom->max_memkb;
 	d->r = (struct record){.domid = dom->domid,
@@ -371,6 +373,7 @@ void domain_detach(struct domain *d)
 	loop_timer_stop(&d->deadline);
 	loop_timer_stop(&d->retry);
 	scope_job_cancel(d->scope_job);
+	domain_libxl_hand_back(d); /* nothing is there to hand back where all has been cleaned */
 	d->launcher = launcher_free(d->launcher);
 	d->asker = helperproc_free(d->asker);
 	d->destroyer = helperproc_detach(d->destroyer);

@@ -61,6 +61,7 @@ static void take_connections(struct domain *d)
 	if (d->r.log) {
 		dmlog_watch(&d->log, d->s->logs, d->r.log, (uint64_t)d->r.limits.log_max_mib << 20);
 	}
+	domain_libxl_resume(d);
 	domain_connect_monitor(d);
 }
 

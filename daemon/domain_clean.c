@@ -38,6 +38,7 @@ void domain_abort(struct domain *d)
 	}
 	close_p(&d->log_fd);
 	close_p(&d->listen_fd);
+	domain_libxl_close_fds(d);
 	if (d->state == DOMAIN_QUEUED) {
 		d->ops->on_unqueue(d->ops_ctx, d);
 	}
@@ -80,19 +81,6 @@ static bool has_successor(const struct domain *d)
 	       memcmp(now.uuid, d->dom.uuid, sizeof(now.uuid));
 }
 
-/* libxl removes them itself only while image/device-model-pid says that there is a device model. */
-static void remove_libxl_sockets(const struct domain *d)
-{
-	static const char *const names[] = {"qmp-libxl", "qmp-libxenstat"};
-	char path[PATH_MAX];
-
-	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
-		snprintf(path, sizeof(path), "%s/%s-%u", d->s->paths->xen_run_dir, names[i],
-			d->dom.domid);
-		unlink(path);
-	}
-}
-
 static void remove_files(struct domain *d)
 {
 	char path[PATH_MAX];
@@ -101,8 +89,8 @@ static void remove_files(struct domain *d)
 	if (!is_ours(d) && !leaves(d)) {
 		return;
 	}
-	if (domain_handoff_is_source(d) && !has_successor(d)) {
-		remove_libxl_sockets(d);
+	if (!has_successor(d)) {
+		domain_libxl_remove(d);
 	}
 	/* When the domain goes its directory goes, ours or not: a record may have been broken. */
 	if (!leaves(d)) {

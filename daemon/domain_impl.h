@@ -25,10 +25,16 @@
 
 #define DOMAIN_PHASES_MAX 8
 #define DOMAIN_PENDING_MAX 8
+#define DOMAIN_LIBXL_SOCKETS 2
 
 struct domain_phase {
 	const char *name; /* "queued", "spawned", "qmp", "ready" */
 	int64_t at_ms;	  /* realtime */
+};
+
+/* What QEMU gets under NUMBER in place of what libxl gave for it. */
+struct domain_libxl_fd {
+	int fd, number; /* -1: nothing */
 };
 
 struct domain {
@@ -91,7 +97,8 @@ struct domain {
 	struct qmp_server *qmp[_QMP_CLASS_MAX]; /* the sockets of its clients; NULL: none */
 	LIST_HEAD(, qmp_call) qmp_calls;
 	struct dmlog *log;
-	int log_fd, listen_fd; /* between prepare and spawn */
+	int log_fd, listen_fd;					/* between prepare and spawn */
+	struct domain_libxl_fd libxl_fds[DOMAIN_LIBXL_SOCKETS]; /* likewise */
 
 	/* what follows the start; "r" has of it what survives us */
 	struct {
@@ -201,6 +208,18 @@ void domain_qmp_audit(void *ctx, int pid, const struct qmpmux_audit *audit);
 /* For show; NULL: no session. */
 struct json_object *domain_qmp_json(const struct domain *d);
 void domain_write_state(struct domain *d);
+
+/* domain_libxl.c: the sockets of libxl and libxenstat. */
+/* While preparing: we listen at libxl's paths; changes r.argv, fills libxl_fds. */
+void domain_libxl_take(struct domain *d);
+int domain_libxl_fd(const struct domain *d, int number); /* -1: what was given */
+void domain_libxl_close_fds(struct domain *d);
+/* Takes them back from QEMU after a restart of the daemon. */
+void domain_libxl_resume(struct domain *d);
+/* The daemon stops: they are QEMU's again. */
+void domain_libxl_hand_back(struct domain *d);
+/* Whoever's they are; only while the number is still this domain's. */
+void domain_libxl_remove(struct domain *d);
 
 /* domain_follow.c */
 void domain_follow(struct domain *d);		/* begins, or goes on after a restart */

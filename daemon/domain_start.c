@@ -132,6 +132,7 @@ static int prepare_files(struct domain *d, struct err *err)
 	if (r < 0) {
 		return r;
 	}
+	domain_libxl_take(d);
 	domain_run_dir(d, "monitor", path, sizeof(path));
 	r = monitor_listen(path, &d->listen_fd, err);
 	return r < 0 || d->handoff ? r : dmlog_open(d->r.log, &d->log_fd, err);
@@ -430,7 +431,10 @@ static unsigned handed_over_fds(const struct domain *d, struct launch_fd *ret)
 	unsigned len = 0;
 
 	for (unsigned i = 0; i < h->fds_len; i++) {
-		ret[len++] = (struct launch_fd){h->fds[i], h->request.fds[i], "handed over"};
+		int other = domain_libxl_fd(d, h->request.fds[i]);
+
+		ret[len++] = (struct launch_fd){other >= 0 ? other : h->fds[i], h->request.fds[i],
+			other >= 0 ? "libxl's QMP (listening)" : "handed over"};
 	}
 	ret[len++] = (struct launch_fd){d->listen_fd, monitor_fd(d), "monitor (listening)"};
 	return len;
@@ -479,6 +483,7 @@ void domain_spawn(struct domain *d)
 	}
 	close_p(&d->log_fd);
 	close_p(&d->listen_fd);
+	domain_libxl_close_fds(d);
 	if (d->handoff) {
 		handoff_close_fds(d->handoff);
 	}

@@ -45,7 +45,7 @@ struct qmp_server {
 	struct qmp_total *total;
 	int fd;
 	dev_t dev; /* of the socket file */
-	ino_t ino;
+	ino_t ino; /* 0: not to be removed */
 	struct loop_io io;
 	struct loop_timer backoff;
 	struct qmp_client_list clients;
@@ -427,6 +427,11 @@ struct qmp_server *qmp_server_free(struct qmp_server *s)
 		loop_defer(s->loop, &s->release, server_release, s);
 	}
 	return NULL;
+}
+
+void qmp_server_leave_file(struct qmp_server *s)
+{
+	s->ino = 0;
 }
 
 void qmp_server_attach(struct qmp_server *s, struct monitor *monitor)

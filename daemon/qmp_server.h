@@ -23,8 +23,10 @@ struct qmp_total {
  * failure. -1: one is bound at PATH (0600; what stands there is replaced). */
 int qmp_server_new(struct qmp_server **ret, struct loop *loop, const char *path, int fd,
 	enum qmp_class class, struct qmp_total *total, struct err *err);
-/* Closes all clients and removes the socket, if it is still the one at its path. */
+/* Closes all clients and removes the socket file, if it is still the one at its path. */
 struct qmp_server *qmp_server_free(struct qmp_server *s);
+/* The file will stay. */
+void qmp_server_leave_file(struct qmp_server *s);
 
 /* Serves the clients of MONITOR's session, which is kept (monitor_keep) and must live until: */
 void qmp_server_attach(struct qmp_server *s, struct monitor *monitor);

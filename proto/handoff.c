@@ -9,6 +9,7 @@
 #include "lib/cleanup.h"
 #include "lib/dmopt.h"
 #include "lib/limits.h"
+#include "lib/optread.h"
 #include "lib/parse.h"
 #include "lib/utf8.h"
 
@@ -23,15 +24,11 @@ void handoff_request_fini(struct handoff_request *request)
 
 bool handoff_monitor_is_fd(const struct strv *argv)
 {
-	for (size_t i = 2; i < argv->len; i++) {
-		const char *value = argv->items[i];
+	struct optread_socket socket;
+	bool is_fd = optread_socket(argv, "libxl-cmd", &socket) == 0 && socket.fd >= 0;
 
-		if (dmopt_is(argv->items[i - 1], "-chardev") && !strncmp(value, "socket,", 7) &&
-			strstr(value, ",id=libxl-cmd,") && strstr(value, ",fd=")) {
-			return true;
-		}
-	}
-	return false;
+	optread_socket_fini(&socket);
+	return is_fd;
 }
 
 int handoff_domid(const struct strv *argv, uint32_t *ret, struct err *err)

@@ -27,9 +27,11 @@ tr '\0' '\n' <"/proc/$PID/cmdline" >"$W/cmdline"
 has "$W/cmdline" "^$D$"
 has "$W/cmdline" '^file=/srv/a,,b.raw,if=ide,index=0,media=disk,format=raw,cache=writeback$'
 has "$W/cmdline" '^1,maxcpus=2$'
-has "$W/cmdline" "path=$XENDMD_XENRUNDIR/qmp-libxl-$D,"
+has "$W/cmdline" "path=$W/run/dm/$D/libxl,"
 must dmctl render --json --domid "$D" "$W/etc/domains.d/web1.json"
-tail -n +2 "$W/cmdline" | head -n "$(jq '.argv | length' "$W/out")" >"$W/ours"
+# libxl's sockets are the daemon's
+tail -n +2 "$W/cmdline" | head -n "$(jq '.argv | length' "$W/out")" \
+	| sed "s#path=$W/run/dm/$D/\(libxl\|libxenstat\),#path=$XENDMD_XENRUNDIR/qmp-\1-$D,#" >"$W/ours"
 jq -r '.argv[]' "$W/out" | cmp - "$W/ours" || fail 'render shows something else'
 tr '\0' '\n' <"/proc/$PID/environ" | sort >"$W/environ"
 [[ $(grep -c '^XEN_QEMU_CONSOLE_LIMIT=1048576$' "$W/environ") == 1 ]] || fail 'console limit'

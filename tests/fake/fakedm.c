@@ -3,9 +3,10 @@
 
 /*
  * A device model for tests without Xen: takes QEMU's arguments, of which it looks at -xen-domid,
- * -S, -incoming, "-serial pty" (a real one), -vnc HOST:DISPLAY and the daemon's monitor (-chardev
- * socket,id=xendmd-monitor,fd=N,…), speaks QMP there and writes `state` = `running` to xenstore as
- * QEMU does. How it misbehaves is told by "-fakedm SPEC" or XENDMD_FAKEDM, comma-separated:
+ * -S, -incoming, "-serial pty" (a real one), -vnc HOST:DISPLAY and monitors (-chardev
+ * socket,id=ID,… with fd=N or path=PATH, where ID is xendmd-monitor, libxl-cmd or libxenstat-cmd),
+ * speaks QMP there and writes `state` = `running` to xenstore as QEMU does. How it misbehaves is
+ * told by "-fakedm SPEC" or XENDMD_FAKEDM, comma-separated:
  *
  *   exit=N signal=N          end at once, or after=MS after the start
  *   write-state-then-die     exit 1 right after `state` was written
@@ -16,12 +17,13 @@
  *   flood-stderr=BYTES       lines on stderr before anything else; say=TEXT one line
  *   answers=DIR              DIR/COMMAND is the reply: {"return": …} or {"error": …}; empty: none
  *                            comes; a string: the connection ends
- *   commands=FILE            each command is noted there, a line of JSON
+ *   commands=FILE            each command is noted there, a line of JSON; with a descriptor that
+ *                            came for add-fd what that is
  *   evil=FILE                FILE names the attack of evil.c that EVIL_TRIGGER begins, and that
- * ends when FILE names another; "fakedm -evil-list" lists them ignore-quit ignore-term  leftovers
- * (a process of its own session stays behind) show-self              fds, limits, namespaces,
- * directory on stderr, a line each xenstored=PATH           socket of xenstored (else
- * XENSTORED_PATH)
+ *                            ends when FILE names another; "fakedm -evil-list" lists them
+ *   ignore-quit ignore-term  leftovers  (a process of its own session stays behind)
+ *   show-self                fds, limits, namespaces, directory on stderr, a line each
+ *   xenstored=PATH           socket of xenstored (else XENSTORED_PATH)
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -34,6 +36,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -45,24 +48,35 @@
 #define LINE_MAX_BYTES 65536
 #define HUGE_LINE_BYTES (4 * 1024 * 1024)
 #define SERIALS_MAX 4
+#define MONITORS_MAX 3
 
-static struct {
-	char spec[1024];
-	const char *domid;
-	int listen_fd, client, exit_code, signo;
-	bool paused_start, negotiated, running;
-	char status[32];
-	int64_t start_ms, ready_ms, end_ms; /* -1: never */
+/* One client at a time, as QEMU's socket chardev. */
+struct monitor {
+	int listen_fd, client, passed_fd;
+	bool negotiated;
 	size_t len;
 	char line[LINE_MAX_BYTES];
-	char serials[SERIALS_MAX][64]; /* "pty:/dev/pts/3" */
-	unsigned serials_len;
-	const char *vnc;
 	struct evil evil;
 	char evil_bytes[4096]; /* of which EVIL_AT to EVIL_LEN are still to be sent */
 	size_t evil_at, evil_len;
 	int64_t evil_seen_ms;
-} dm = {.listen_fd = -1, .client = -1, .exit_code = -1, .end_ms = -1, .status = "running"};
+};
+
+static struct {
+	char spec[1024];
+	const char *domid;
+	int exit_code, signo;
+	bool paused_start, running;
+	char status[32];
+	int64_t start_ms, ready_ms, end_ms; /* -1: never */
+	struct monitor monitors[MONITORS_MAX];
+	unsigned monitors_len;
+	char serials[SERIALS_MAX][64]; /* "pty:/dev/pts/3" */
+	unsigned serials_len;
+	const char *vnc;
+} dm = {.exit_code = -1, .end_ms = -1, .status = "running"};
+
+static struct monitor *at; /* the one that is being served */
 
 static volatile sig_atomic_t got_term;
 
@@ -104,13 +118,42 @@ static int64_t number(const char *key, int64_t otherwise)
 	return value ? strtoll(value, NULL, 10) : otherwise;
 }
 
+static int listen_at(const char *path)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	snprintf(address.sun_path, sizeof(address.sun_path), "%s", path);
+	unlink(path);
+	if (fd < 0 || bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0 ||
+		listen(fd, 1) < 0) {
+		fprintf(stderr, "fakedm: %s: %s\n", path, strerror(errno));
+		exit(1);
+	}
+	return fd;
+}
+
 static void read_chardev(const char *value)
 {
-	const char *fd = strstr(value, "fd=");
+	static const char *const ids[] = {
+		"id=xendmd-monitor", "id=libxl-cmd", "id=libxenstat-cmd", NULL};
+	const char *fd = strstr(value, "fd="), *path = strstr(value, "path=");
+	struct monitor *m = &dm.monitors[dm.monitors_len];
+	char name[128];
+	unsigned i = 0;
 
-	if (!strncmp(value, "socket,", 7) && strstr(value, "id=xendmd-monitor") && fd) {
-		dm.listen_fd = strtol(fd + 3, NULL, 10);
+	while (ids[i] && !strstr(value, ids[i])) {
+		i++;
 	}
+	if (strncmp(value, "socket,", 7) || !ids[i] || dm.monitors_len == MONITORS_MAX) {
+		return;
+	}
+	*m = (struct monitor){.client = -1, .passed_fd = -1};
+	if (path) {
+		snprintf(name, sizeof(name), "%.*s", (int)strcspn(path + 5, ","), path + 5);
+	}
+	m->listen_fd = path ? listen_at(name) : fd ? (int)strtol(fd + 3, NULL, 10) : -1;
+	dm.monitors_len += m->listen_fd >= 0;
 }
 
 /* The master stays open: it is what proves that the pty is ours. */
@@ -286,13 +329,16 @@ static void write_state(void)
 
 static void drop_client(void)
 {
-	if (dm.client >= 0) {
-		close(dm.client);
+	if (at->client >= 0) {
+		close(at->client);
 	}
-	dm.client = -1;
-	dm.len = dm.evil_at = dm.evil_len = 0;
-	dm.evil.attack = NULL;
-	dm.negotiated = false;
+	if (at->passed_fd >= 0) {
+		close(at->passed_fd);
+	}
+	at->client = at->passed_fd = -1;
+	at->len = at->evil_at = at->evil_len = 0;
+	at->evil.attack = NULL;
+	at->negotiated = false;
 }
 
 /* The attack that is wanted now; NULL: none. */
@@ -321,8 +367,8 @@ static bool begins_attack(const char *name, struct json_object *request)
 		return false;
 	}
 	json_object_object_get_ex(request, "id", &id);
-	evil_begin(&dm.evil, attack, json_object_get_int64(id));
-	dm.evil_seen_ms = now_ms();
+	evil_begin(&at->evil, attack, json_object_get_int64(id));
+	at->evil_seen_ms = now_ms();
 	return true;
 }
 
@@ -331,41 +377,41 @@ static void go_on_with_attack(void)
 {
 	ssize_t n;
 
-	if (now_ms() - dm.evil_seen_ms > 100) {
-		dm.evil_seen_ms = now_ms();
-		if (wanted_attack() != dm.evil.attack && !evil_is_halfway(&dm.evil)) {
-			dm.evil.attack = NULL;
+	if (now_ms() - at->evil_seen_ms > 100) {
+		at->evil_seen_ms = now_ms();
+		if (wanted_attack() != at->evil.attack && !evil_is_halfway(&at->evil)) {
+			at->evil.attack = NULL;
 		}
 	}
-	if (dm.evil_at == dm.evil_len) {
-		dm.evil_at = 0;
-		dm.evil_len = evil_say(&dm.evil, dm.evil_bytes, sizeof(dm.evil_bytes));
+	if (at->evil_at == at->evil_len) {
+		at->evil_at = 0;
+		at->evil_len = evil_say(&at->evil, at->evil_bytes, sizeof(at->evil_bytes));
 	}
-	if (dm.evil_len == 0) {
-		dm.evil.attack = NULL;
+	if (at->evil_len == 0) {
+		at->evil.attack = NULL;
 		return;
 	}
-	n = send(dm.client, dm.evil_bytes + dm.evil_at, dm.evil_len - dm.evil_at,
+	n = send(at->client, at->evil_bytes + at->evil_at, at->evil_len - at->evil_at,
 		MSG_NOSIGNAL | MSG_DONTWAIT);
 	if (n >= 0) {
-		dm.evil_at += n;
+		at->evil_at += n;
 	} else if (errno != EAGAIN && errno != EINTR) {
 		drop_client();
 	}
 }
 
-static short client_events(void)
+static short client_events(const struct monitor *m)
 {
-	if (dm.client < 0 || !dm.evil.attack) {
+	if (m->client < 0 || !m->evil.attack) {
 		return POLLIN;
 	}
-	return dm.evil_at < dm.evil_len ? POLLOUT : POLLIN | POLLOUT;
+	return m->evil_at < m->evil_len ? POLLOUT : POLLIN | POLLOUT;
 }
 
 static void send_bytes(const char *data, size_t len)
 {
-	while (len && dm.client >= 0) {
-		ssize_t n = send(dm.client, data, len, MSG_NOSIGNAL);
+	while (len && at->client >= 0) {
+		ssize_t n = send(at->client, data, len, MSG_NOSIGNAL);
 
 		if (n < 0 && errno == EINTR) {
 			continue;
@@ -405,14 +451,21 @@ static void send_ascii(const char *text)
 	send_bytes("\r\n", 2);
 }
 
+/* To all who listen, as QEMU. */
 static void send_event(const char *name)
 {
+	struct monitor *served = at;
 	char text[256];
 
 	snprintf(text, sizeof(text),
 		"{\"timestamp\": {\"seconds\": %lld, \"microseconds\": 0}, \"event\": \"%s\"}",
 		(long long)time(NULL), name);
-	send_text(text);
+	for (at = dm.monitors; at < dm.monitors + dm.monitors_len; at++) {
+		if (at->client >= 0 && at->negotiated) {
+			send_text(text);
+		}
+	}
+	at = served;
 }
 
 static void send_huge_line(void)
@@ -526,18 +579,43 @@ static void set_running(bool running)
 	send_event(running ? "RESUME" : "STOP");
 }
 
+/* What came is noted as "fd PATH". */
+static struct json_object *take_fd(void)
+{
+	const char *path = option("commands");
+	FILE *f = path ? fopen(path, "ae") : NULL;
+	struct json_object *result;
+	char link[64], target[256];
+	ssize_t len;
+
+	if (at->passed_fd < 0) {
+		return NULL;
+	}
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", at->passed_fd);
+	len = readlink(link, target, sizeof(target));
+	if (f) {
+		fprintf(f, "fd %.*s\n", (int)(len > 0 ? len : 0), target);
+		fclose(f);
+	}
+	result = json_object_new_object();
+	json_object_object_add(result, "fdset-id", json_object_new_int(7));
+	json_object_object_add(result, "fd", json_object_new_int(at->passed_fd));
+	at->passed_fd = -1;
+	return result;
+}
+
 /* Fills REPLY; true when the program has to end after it was sent. */
 static bool execute(const char *name, struct json_object *reply)
 {
 	struct json_object *result = NULL;
 	bool quit = false;
 
-	if (!dm.negotiated && strcmp(name, "qmp_capabilities")) {
+	if (!at->negotiated && strcmp(name, "qmp_capabilities")) {
 		command_not_found(reply, name);
 		return false;
 	}
 	if (!strcmp(name, "qmp_capabilities")) {
-		dm.negotiated = true;
+		at->negotiated = true;
 	} else if (!strcmp(name, "query-status")) {
 		result = status_object();
 	} else if (!strcmp(name, "stop") || !strcmp(name, "cont")) {
@@ -546,6 +624,8 @@ static bool execute(const char *name, struct json_object *reply)
 		result = chardevs();
 	} else if (!strcmp(name, "query-vnc")) {
 		result = vnc_object();
+	} else if (!strcmp(name, "add-fd") && (result = take_fd())) {
+		/* else QEMU has no descriptor either */
 	} else if (is_taken(name)) {
 		result = NULL;
 	} else if (!strcmp(name, "system_powerdown")) {
@@ -623,29 +703,54 @@ static void on_line(const char *line)
 	}
 }
 
+/* A descriptor of before goes, as with QEMU. */
+static void take_descriptor(struct msghdr *msg)
+{
+	struct cmsghdr *h = CMSG_FIRSTHDR(msg);
+
+	if (!h || h->cmsg_level != SOL_SOCKET || h->cmsg_type != SCM_RIGHTS) {
+		return;
+	}
+	if (at->passed_fd >= 0) {
+		close(at->passed_fd);
+	}
+	memcpy(&at->passed_fd, CMSG_DATA(h), sizeof(int));
+}
+
 static void on_client(void)
 {
-	ssize_t n = recv(dm.client, dm.line + dm.len, sizeof(dm.line) - 1 - dm.len, 0);
-	char *start = dm.line, *end;
+	union {
+		struct cmsghdr align;
+		char bytes[CMSG_SPACE(sizeof(int))];
+	} control;
+	struct iovec iov = {
+		.iov_base = at->line + at->len, .iov_len = sizeof(at->line) - 1 - at->len};
+	struct msghdr msg = {.msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = &control,
+		.msg_controllen = sizeof(control)};
+	ssize_t n = recvmsg(at->client, &msg, MSG_CMSG_CLOEXEC);
+	char *start = at->line, *end;
 
 	if (n <= 0) {
 		drop_client();
 		return;
 	}
+	take_descriptor(&msg);
 	if (option("silent-qmp")) {
 		return;
 	}
-	dm.len += n;
-	dm.line[dm.len] = '\0';
-	while (dm.client >= 0 && (end = strchr(start, '\n'))) {
+	at->len += n;
+	at->line[at->len] = '\0';
+	while (at->client >= 0 && (end = strchr(start, '\n'))) {
 		*end = '\0';
 		on_line(start);
 		start = end + 1;
 	}
-	if (dm.client >= 0) {
-		dm.len -= start - dm.line;
-		memmove(dm.line, start, dm.len);
-		if (dm.len == sizeof(dm.line) - 1) {
+	if (at->client >= 0) {
+		at->len -= start - at->line;
+		memmove(at->line, start, at->len);
+		if (at->len == sizeof(at->line) - 1) {
 			drop_client();
 		}
 	}
@@ -677,21 +782,41 @@ static int timeout_ms(bool ready)
 	return next > 0 ? next : 0;
 }
 
-/* One client at a time, as QEMU's socket chardev. */
+static void on_ready(struct monitor *m, short revents)
+{
+	at = m;
+	if (m->client >= 0 && !(revents & ~POLLOUT)) {
+		go_on_with_attack();
+		return;
+	}
+	if (m->client >= 0) {
+		on_client();
+		return;
+	}
+	m->client = accept4(m->listen_fd, NULL, NULL, SOCK_CLOEXEC);
+	if (m->client >= 0) {
+		greet();
+	}
+}
+
 __attribute__((noreturn)) static void serve(const sigset_t *mask)
 {
 	bool ready = false;
 
 	for (;;) {
-		struct pollfd fds[1] = {{.fd = -1, .events = POLLIN}};
+		struct pollfd fds[MONITORS_MAX];
 		int wait = timeout_ms(ready), r;
 		struct timespec ts = {wait / 1000, wait % 1000 * 1000000L};
 
-		if (ready) {
-			fds[0].fd = dm.client >= 0 ? dm.client : dm.listen_fd;
-			fds[0].events = client_events();
+		for (unsigned i = 0; i < dm.monitors_len; i++) {
+			const struct monitor *m = &dm.monitors[i];
+
+			fds[i] = (struct pollfd){.events = client_events(m), .fd = -1};
+			if (ready) {
+				fds[i].fd = m->client >= 0 ? m->client : m->listen_fd;
+			}
 		}
-		r = ppoll(fds, 1, wait < 0 ? NULL : &ts, mask);
+		r = ppoll(fds, dm.monitors_len, wait < 0 ? NULL : &ts, mask);
 		if (got_term) {
 			on_terminated();
 		}
@@ -701,14 +826,11 @@ __attribute__((noreturn)) static void serve(const sigset_t *mask)
 		if (!ready && dm.ready_ms >= 0 && now_ms() >= dm.ready_ms) {
 			ready = true;
 			write_state();
-		} else if (r > 0 && dm.client >= 0 && !(fds[0].revents & ~POLLOUT)) {
-			go_on_with_attack();
-		} else if (r > 0 && dm.client >= 0) {
-			on_client();
-		} else if (r > 0) {
-			dm.client = accept4(dm.listen_fd, NULL, NULL, SOCK_CLOEXEC);
-			if (dm.client >= 0) {
-				greet();
+			continue;
+		}
+		for (unsigned i = 0; r > 0 && i < dm.monitors_len; i++) {
+			if (fds[i].revents) {
+				on_ready(&dm.monitors[i], fds[i].revents);
 			}
 		}
 	}

@@ -128,7 +128,7 @@ reboot_guest()
 	local first=$DOMID
 
 	wait_until 180 firmware_ran "$DOMID"
-	qmp "/run/xen/qmp-libxl-$DOMID" '{"execute": "send-key", "arguments": {"keys": [
+	qmp "/run/xendmd/dm/$DOMID/qmp" '{"execute": "send-key", "arguments": {"keys": [
 		{"type": "qcode", "data": "ctrl"}, {"type": "qcode", "data": "alt"},
 		{"type": "qcode", "data": "delete"}]}}' >/dev/null
 	wait_until 120 eval '[[ $(xl_domid ho) && $(xl_domid ho) != '"$first"' ]]'
