@@ -19,6 +19,7 @@
 #include "lib/dmopt.h"
 #include "lib/fsutil.h"
 #include "lib/libxlconf.h"
+#include "lib/libxlplan.h"
 #include "lib/mask.h"
 #include "proto/launchspec.h"
 
@@ -80,6 +81,20 @@ static int make_run_dir(struct domain *d, struct err *err)
 	return r;
 }
 
+/* What a libxl configuration with dm_restrict leaves QEMU to see of the file system: nothing. Root,
+ * who alone passes its mode, is what QEMU is no more when it is in there. */
+static int make_root(const struct domain *d, struct err *err)
+{
+	char path[PATH_MAX];
+
+	domain_run_dir(d, LIBXLPLAN_CHROOT, path, sizeof(path));
+	if (dmopt_value(&d->r.argv, "-chroot") == NULL ||
+		strcmp(dmopt_value(&d->r.argv, "-chroot"), path)) {
+		return 0;
+	}
+	return fsutil_mkdir(path, 0, err);
+}
+
 static int monitor_fd(const struct domain *d)
 {
 	return d->handoff ? domain_handoff_first_fd(d) : MONITOR_FD;
@@ -135,7 +150,11 @@ static int prepare_files(struct domain *d, struct err *err)
 	domain_libxl_take(d);
 	domain_run_dir(d, "monitor", path, sizeof(path));
 	r = monitor_listen(path, &d->listen_fd, err);
-	return r < 0 || d->handoff ? r : dmlog_open(d->r.log, &d->log_fd, err);
+	if (r < 0 || d->handoff) {
+		return r;
+	}
+	r = make_root(d, err);
+	return r < 0 ? r : dmlog_open(d->r.log, &d->log_fd, err);
 }
 
 static const char *bios_of(const struct domain *d)
@@ -440,8 +459,8 @@ static unsigned handed_over_fds(const struct domain *d, struct launch_fd *ret)
 	return len;
 }
 
-/* What libxl does to the process under dm_restrict (reference/libxl.md 3.3), which was the helper.
- * Not RLIMIT_FSIZE, which was for a log that nobody trims and hits disks in files as well. */
+/* What libxl does to the process under dm_restrict (reference/libxl.md 3.3). Not RLIMIT_FSIZE,
+ * which was for a log that nobody trims and hits disks in files as well. */
 static void restrict_as_libxl(struct launch_params *params)
 {
 	static const struct launch_rlimit limits[] = {
@@ -450,6 +469,13 @@ static void restrict_as_libxl(struct launch_params *params)
 	params->own_mounts = params->own_ipc = params->ignore_xfsz = true;
 	params->rlimits = limits;
 	params->rlimits_len = ARRAY_SIZE(limits);
+}
+
+/* A command line that libxl made, or one made of what libxl is told. */
+static bool is_restricted_as_libxl(const struct domain *d)
+{
+	return (d->handoff || (d->def && d->def->libxl)) &&
+	       dmopt_has(&d->r.argv, "-xen-domid-restrict");
 }
 
 void domain_spawn(struct domain *d)
@@ -470,7 +496,7 @@ void domain_spawn(struct domain *d)
 	struct err err = {0};
 	int r = build_env(d, &env, &err);
 
-	if (d->handoff && dmopt_has(&d->r.argv, "-xen-domid-restrict")) {
+	if (is_restricted_as_libxl(d)) {
 		restrict_as_libxl(&params);
 	}
 	d->is_helper = true;

@@ -82,11 +82,6 @@ int deflibxl_parse(const struct json_node *root, struct definition *d, struct er
 	return agrees(d->kind, follows) ? 0 : check_kind(root, d, follows, err);
 }
 
-static bool is_restricted(const struct libxlconf *c)
-{
-	return c->dm_restrict;
-}
-
 static bool is_traditional(const struct libxlconf *c)
 {
 	return c->version == LIBXL_DM_TRADITIONAL;
@@ -100,8 +95,6 @@ bool deflibxl_unstartable(const struct json_node *root, const struct definition 
 	} reasons[] = {
 		{is_traditional, {"b_info", "device_model_version"},
 			"xendmd does not start qemu_xen_traditional in domain 0"},
-		{is_restricted, {"b_info", "dm_restrict"},
-			"confinement is not supported by this version of xendmd"},
 	};
 	struct json_node config_nodes[2], nodes[STEPS_MAX];
 	const struct json_node *config;

@@ -18,6 +18,7 @@ static const char *const names[] = {
 	[LIBXLDIFF_MMIO_HOLE] = "mmio-hole",
 	[LIBXLDIFF_IDS] = "ids",
 	[LIBXLDIFF_XENPV_RESTRICT] = "xenpv-restrict",
+	[LIBXLDIFF_CHROOT] = "chroot",
 	[LIBXLDIFF_STUBDOM_RESTRICT] = "stubdom-restrict",
 	[LIBXLDIFF_STUBDOM_PATHS] = "stubdom-paths",
 	[LIBXLDIFF_STUBDOM_NEWLINE] = "stubdom-newline",

@@ -156,7 +156,11 @@ static void restriction(const struct libxlplan *p)
 		return;
 	}
 	vmdesc_switch(p->d, "-xen-domid-restrict");
-	vmdesc_text(p->d, "-chroot", "%s/qemu-root-%u", run_dir(p), p->context->domid);
+	if (ours(p, LIBXLDIFF_CHROOT)) {
+		vmdesc_text(p->d, "-chroot", "%s/" LIBXLPLAN_CHROOT, p->context->run_dir);
+	} else {
+		vmdesc_text(p->d, "-chroot", "%s/qemu-root-%u", run_dir(p), p->context->domid);
+	}
 }
 
 static void incoming(const struct libxlplan *p)

@@ -16,12 +16,14 @@
 #include "lib/vmdesc.h"
 
 #define LIBXLPLAN_RUN_DIR "/var/run/xen" /* libxl's XEN_RUN_DIR */
+#define LIBXLPLAN_CHROOT "root"		 /* below the domain's run directory: an empty directory */
 
 struct libxlplan_context {
 	uint32_t domid;
 	bool as_libxl;
 	const char *name;	   /* of the domain where the configuration has none; may be NULL */
 	const char *xen_run_dir;   /* NULL: LIBXLPLAN_RUN_DIR */
+	const char *run_dir;	   /* the daemon's for this domain; not used with as_libxl */
 	int incoming_fd;	   /* device state to begin with; negative: none */
 	const char *incoming_file; /* the same for qemu-dm, which opens it; NULL: none */
 };

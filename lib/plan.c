@@ -299,6 +299,7 @@ static int describe(const struct libxlconf *c, bool as_libxl, const struct plan_
 		.as_libxl = as_libxl,
 		.name = context->name,
 		.xen_run_dir = config->xen_run_dir,
+		.run_dir = context->run_dir,
 		.incoming_fd = context->incoming_fd ? context->incoming_fd : -1,
 		.incoming_file = context->incoming_file};
 

@@ -324,9 +324,7 @@ static const struct bad good[] = {
 	{LIBXL("qemu", "hvm", "\"device_model_version\": \"qemu_xen_traditional\""),
 		"d.json:2: libxl.b_info.device_model_version: xendmd does not start "
 		"qemu_xen_traditional in domain 0"},
-	{LIBXL("qemu", "hvm", "\"dm_restrict\": \"True\""),
-		"d.json:2: libxl.b_info.dm_restrict: confinement is not supported by this version "
-		"of xendmd"},
+	{LIBXL("qemu", "hvm", "\"dm_restrict\": \"True\""), NULL},
 	{QEMU(",\n\"qemu\": {\"incoming\": {\"migration_type\": \"fd\", \"fd\": \"@f\"}},\n"
 	      "\"files\": {\"f\": {\"received\": true}}"),
 		"d.json:3: files: \"files\" is not supported by this version of xendmd"},

@@ -42,7 +42,8 @@
 	"socket,id=libxenstat-cmd,path=/var/run/xen/qmp-libxenstat-7,server=on,wait=off -mon "     \
 	"chardev=libxenstat-cmd,mode=control "
 
-static const struct libxlplan_context plain = {.domid = 7, .incoming_fd = -1};
+static const struct libxlplan_context plain = {
+	.domid = 7, .incoming_fd = -1, .run_dir = "/run/xendmd/dm/7"};
 static const struct libxlplan_context libxl = {.domid = 7, .incoming_fd = -1, .as_libxl = true};
 
 /* The arguments with blanks between them, shell-quoted; NULL with ERR. */
@@ -112,6 +113,9 @@ static const struct {
 		CONFIG("pv", "", ", \"dm_restrict\": \"True\"", ", \"vfbs\": [{}]"),
 		" -xen-domid-restrict -chroot /var/run/xen/qemu-root-7 -machine xenpv -m 64",
 		" -display none -machine xenpv -m 64 -runas 70007:70000"},
+	{LIBXLDIFF_CHROOT, BUILD("\"dm_restrict\": \"True\""),
+		" -xen-domid-restrict -chroot /var/run/xen/qemu-root-7 -machine ",
+		" -xen-domid-restrict -chroot /run/xendmd/dm/7/root -machine "},
 	{LIBXLDIFF_SPICE_PASSWORD,
 		HVM("\"spice\": {\"enable\": \"True\", \"port\": 6000, \"passwd\": \"p\"}"),
 		" -spice port=6000,tls-port=0,password=p,agent-mouse=on,disable-copy-paste=on ",
