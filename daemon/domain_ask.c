@@ -67,7 +67,7 @@ void domain_ask(struct domain *d)
 	struct stat st;
 	struct err err;
 
-	if (!vncpass_wanted(&d->r.argv)) {
+	if (!domain_has_qmp(d) || !vncpass_wanted(&d->r.argv)) {
 		domain_prepared_files(d);
 		return;
 	}

@@ -140,6 +140,7 @@ static void remove_node(struct domain *d, bool gone)
 			xenlayout_domain(d->dom.domid, "image/device-model-pid", path);
 			xs_batch_rm_if_equals(batch, path, pid);
 			domain_follow_remove(d, batch);
+			domain_old_remove(d, batch);
 			xenlayout_dm(d->dom.domid, NULL, path);
 			xs_batch_rm(batch, path);
 		}

@@ -182,6 +182,12 @@ void domain_spawn(struct domain *d);
 void domain_ask(struct domain *d);
 void domain_prepared_files(struct domain *d);
 void domain_note_cgroup(struct domain *d);
+/* domain_old.c */
+bool domain_is_old(const struct domain *d);  /* its definition asks for qemu-dm */
+bool domain_has_qmp(const struct domain *d); /* what was started has a monitor of ours */
+void domain_old_write(const struct domain *d, struct xs_batch *batch);
+void domain_old_remove(const struct domain *d, struct xs_batch *batch);
+
 /* domain_probe.c */
 void domain_probe(struct domain *d);
 void domain_ready(struct domain *d);

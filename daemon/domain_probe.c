@@ -3,7 +3,7 @@
 /*
  * Ready is proven twice: QMP answers and says a status that fits the way it was started, and
  * xenstore's state says "running" where this QEMU writes it. With -S or -xen-domid-restrict it may
- * never write it; then QMP alone counts and the daemon writes the node.
+ * never write it; then QMP alone counts and the daemon writes the node. qemu-dm has no QMP.
  */
 #include "daemon/domain_impl.h"
 
@@ -139,7 +139,7 @@ int domain_connect_monitor(struct domain *d)
 {
 	char path[PATH_MAX];
 
-	if (d->monitor) {
+	if (d->monitor || !domain_has_qmp(d)) {
 		return 0;
 	}
 	domain_run_dir(d, "monitor", path, sizeof(path));
@@ -168,6 +168,7 @@ void domain_probe(struct domain *d)
 	char path[XENLAYOUT_PATH_MAX];
 	struct err err;
 
+	d->qmp_ok = d->qmp_ok || !domain_has_qmp(d);
 	if (!d->monitor && !d->qmp_ok) {
 		snprintf(d->waits_for, sizeof(d->waits_for), "QMP does not greet");
 		if (domain_connect_monitor(d) < 0) {
@@ -204,7 +205,7 @@ void domain_ready(struct domain *d)
 
 	domain_phase(d, "ready");
 	d->r.start_ms = loop_monotonic_ms() - d->begin_ms;
-	d->r.following = !d->by_libxl && !domain_handoff_is_source(d);
+	d->r.following = !d->by_libxl && !domain_handoff_is_source(d) && domain_has_qmp(d);
 	d->follow.resumed = false;
 	/* A binary that is a script has executed its interpreter and perhaps more since. */
 	if (procinfo_read(d->r.process.pid, &id) == 0 &&

@@ -109,11 +109,14 @@ static void note_command_line(struct domain *d, struct plan *plan)
 	d->r.binary = TAKE_PTR(plan->binary);
 	json_object_put(d->r.steps);
 	d->r.steps = TAKE_PTR(plan->qmp_steps);
+	if (domain_is_old(d)) {
+		return;
+	}
 	strv_add(&d->r.argv, "-chardev");
 	strv_addf(&d->r.argv, "socket,id=" MONITOR_CHARDEV ",fd=%d,server=on,wait=off",
 		monitor_fd(d));
 	strv_add(&d->r.argv, "-mon");
-	strv_add(&d->r.argv, "chardev=" MONITOR_CHARDEV ",mode=control");
+	strv_add(&d->r.argv, MONITOR_MON);
 }
 
 /* libxl has opened its own. */
@@ -149,7 +152,7 @@ static int prepare_files(struct domain *d, struct err *err)
 	}
 	domain_libxl_take(d);
 	domain_run_dir(d, "monitor", path, sizeof(path));
-	r = monitor_listen(path, &d->listen_fd, err);
+	r = domain_has_qmp(d) ? monitor_listen(path, &d->listen_fd, err) : 0;
 	if (r < 0 || d->handoff) {
 		return r;
 	}
@@ -185,6 +188,7 @@ static struct xs_batch *before_start(struct domain *d)
 		xenlayout_domain(d->dom.domid, "hvmloader/allow-memory-relocate", path);
 		xs_batch_write_if_absent(batch, path, "0");
 	}
+	domain_old_write(d, batch);
 	xenlayout_xendmd(d->dom.domid, "uuid", path);
 	xs_batch_write(batch, path, d->uuid);
 	return batch;
@@ -433,14 +437,12 @@ static int build_env(const struct domain *d, struct strv *env, struct err *err)
 static unsigned own_fds(const struct domain *d, int null_fd, struct launch_fd *ret)
 {
 	const struct launch_fd fds[] = {
-		{null_fd, 0, "/dev/null"},
-		{d->log_fd, 1, "log"},
-		{d->log_fd, 2, "log"},
-		{d->listen_fd, MONITOR_FD, "monitor (listening)"},
+		{null_fd, 0, "/dev/null"}, {d->log_fd, 1, "log"}, {d->log_fd, 2, "log"},
+		{d->listen_fd, MONITOR_FD, "monitor (listening)"}, /* the last */
 	};
 
 	memcpy(ret, fds, sizeof(fds));
-	return ARRAY_SIZE(fds);
+	return ARRAY_SIZE(fds) - !domain_has_qmp(d);
 }
 
 /* Theirs under the numbers that the command line knows. */

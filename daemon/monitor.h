@@ -23,6 +23,7 @@ struct store;
 
 /* "xendmd-monitor": the chardev's id on the command line. */
 #define MONITOR_CHARDEV "xendmd-monitor"
+#define MONITOR_MON "chardev=" MONITOR_CHARDEV ",mode=control" /* what -mon says of it */
 
 struct monitor_ops {
 	/* Capabilities are negotiated; commands can be sent. Again after a reconnection. */

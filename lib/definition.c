@@ -450,9 +450,6 @@ static int note_unstartable(const struct json_node *root, struct definition *d, 
 	}
 	note_stubdom(root, d, &why);
 	note_keys(root, keys, &why);
-	if (!why.code) {
-		deflibxl_unstartable(root, d, &why);
-	}
 	return why.code ? copy(root, why.text, &d->unstartable, err) : 0;
 }
 

@@ -81,34 +81,3 @@ int deflibxl_parse(const struct json_node *root, struct definition *d, struct er
 	}
 	return agrees(d->kind, follows) ? 0 : check_kind(root, d, follows, err);
 }
-
-static bool is_traditional(const struct libxlconf *c)
-{
-	return c->version == LIBXL_DM_TRADITIONAL;
-}
-
-bool deflibxl_unstartable(const struct json_node *root, const struct definition *d, struct err *why)
-{
-	static const struct {
-		bool (*has)(const struct libxlconf *c);
-		const char *path[STEPS_MAX], *sentence;
-	} reasons[] = {
-		{is_traditional, {"b_info", "device_model_version"},
-			"xendmd does not start qemu_xen_traditional in domain 0"},
-	};
-	struct json_node config_nodes[2], nodes[STEPS_MAX];
-	const struct json_node *config;
-
-	if (!d->libxl || is_stub(d->kind) || d->kind == DEFINITION_NO_DM) {
-		return false;
-	}
-	config = find_config(root, config_nodes);
-	for (size_t i = 0; i < ARRAY_SIZE(reasons); i++) {
-		if (reasons[i].has(d->libxl)) {
-			json_fail(find(config, reasons[i].path, nodes), -EOPNOTSUPP, why, "%s",
-				reasons[i].sentence);
-			return true;
-		}
-	}
-	return false;
-}

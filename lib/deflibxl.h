@@ -8,7 +8,3 @@
 
 /* Parses it, and "kind" follows from it or must agree with it. */
 int deflibxl_parse(const struct json_node *root, struct definition *d, struct err *err);
-
-/* What it asks for that the daemon of this version can't do: true with the sentence in WHY. */
-bool deflibxl_unstartable(
-	const struct json_node *root, const struct definition *d, struct err *why);

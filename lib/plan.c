@@ -286,7 +286,12 @@ static int find_libxl_binary(const struct libxlconf *c, const char *given, bool 
 	const char *name = given ? given : libxlplan_program(c, as_libxl);
 
 	if (!as_libxl) {
-		return find_binary(name, config, ret, err);
+		int r = find_binary(name, config, ret, err);
+
+		if (r < 0 && !given && name && c->version == LIBXL_DM_TRADITIONAL) {
+			err_wrap(err, "libxl.b_info.device_model_version: qemu_xen_traditional");
+		}
+		return r;
 	}
 	*ret = strdup(name ? name : config->default_binary);
 	return *ret ? 0 : err_set(err, -ENOMEM, "out of memory");

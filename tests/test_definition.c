@@ -321,9 +321,7 @@ static const struct bad good[] = {
 		 "\"device_model_version\": \"qemu_xen\", \"device_model_stubdomain\": \"True\""),
 		"d.json:1: kind: the kind \"stubdom-linux\" is not supported by this version of "
 		"xendmd"},
-	{LIBXL("qemu", "hvm", "\"device_model_version\": \"qemu_xen_traditional\""),
-		"d.json:2: libxl.b_info.device_model_version: xendmd does not start "
-		"qemu_xen_traditional in domain 0"},
+	{LIBXL("qemu", "hvm", "\"device_model_version\": \"qemu_xen_traditional\""), NULL},
 	{LIBXL("qemu", "hvm", "\"dm_restrict\": \"True\""), NULL},
 	{QEMU(",\n\"qemu\": {\"incoming\": {\"migration_type\": \"fd\", \"fd\": \"@f\"}},\n"
 	      "\"files\": {\"f\": {\"received\": true}}"),

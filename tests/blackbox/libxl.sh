@@ -55,18 +55,68 @@ destroy "$D"
 
 step 'what this version can not start says so, with its key, and shows no password'
 libxl stub hvm ', "device_model_stubdomain": "True", "device_model_version": "qemu_xen"'
-libxl secret hvm ', "device_model_version": "qemu_xen_traditional", "type.hvm": {"vnc": {"passwd": "geheim"}}'
 libxl igd hvm ', "type.hvm": {"gfx_passthru": "True"}'
-for name in stub:stubdom-linux secret:device_model_version igd:gfx_passthru; do
+for name in stub:stubdom-linux igd:gfx_passthru; do
 	create "${name%:*}"
 	wait_state "$D" failed
 	expect "$D" ".reason | test(\"${name#*:}\")"
 	destroy "$D"
 	wait_gone "$D"
 done
-must_fail 1 dmctl check "$W/etc/domains.d/secret.json"
-must dmctl render --json "$W/etc/domains.d/secret.json"
-hasnt "$W/out" geheim
+
+step 'qemu-dm is looked for where programs are, and the reason says where'
+old()
+{
+	put old <<-E
+		{"match": {"name": "old"}, $1
+		 "libxl": {"c_info": {"type": "hvm", "name": "old"},
+		           "b_info": {"max_memkb": 65536, "device_model_version": "qemu_xen_traditional",
+		                      "type.hvm": {"vnc": {"passwd": "geheim"}, "xen_platform_pci": "False"}}}}
+	E
+}
+old ''
+create old
+wait_state "$D" failed
+expect "$D" ".reason | test(\"device_model_version: qemu_xen_traditional: program .qemu-dm. is neither in [^ ]+ nor in\")"
+must dmctl render --json "$W/etc/domains.d/old.json"
+has "$W/out" '127.0.0.1:0,password'
+destroy "$D"
+wait_gone "$D"
+
+step 'qemu-dm: no monitor, ready by xenstore alone, its own nodes there'
+mkfifo "$W/never"
+cat >"$W/libexec/qemu-dm" <<E
+#!/bin/bash
+# as far as it matters: -d DOMID first, "running" in xenstore, ends on SIGTERM
+export XENSTORED_PATH=$W/xs
+[[ \$1 == -d && \$* != *chardev* ]] || { echo "no such option: \$*" >&2; exit 1; }
+$BUILD/tests/xsctl write "/local/domain/0/device-model/\$2/state" running
+trap 'exit 0' TERM
+exec 9<>"$W/never"
+while :; do read -r -u 9 -t 60; done
+E
+chmod +x "$W/libexec/qemu-dm"
+old "\"binary\": \"$W/libexec/qemu-dm\","
+create old
+wait_state "$D" running
+VM=/vm/$(field "$D" uuid)
+PID=$(field "$D" pid)
+[[ $(xs read "/local/domain/0/device-model/$D/disable_pf") == 1 ]] || fail 'disable_pf'
+[[ $(xs read "$VM/vncpasswd") == geheim ]] || fail 'vncpasswd'
+[[ $(xs perms "$VM/vncpasswd") == n0 ]] || fail 'the guest can read the password'
+tr '\0' '\n' <"/proc/$PID/cmdline" >"$W/cmdline"
+has "$W/cmdline" '^-M$'
+daemon_stop
+daemon_start
+wait_state "$D" running
+expect "$D" ".pid == $PID"
+kill -KILL "$PID"
+wait_state "$D" exited
+must dmctl start old
+wait_state "$D" running
+destroy "$D"
+wait_gone "$D"
+! xs read "$VM/vncpasswd" >/dev/null 2>&1 || fail 'the password stayed'
 hasnt "$W/daemon.log" geheim
 nothing_left
 world_end
