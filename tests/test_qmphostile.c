@@ -56,14 +56,14 @@ static size_t heap(void)
 static void op_send(void *ctx, const char *text, size_t len, void *fd_of)
 {
 	struct world *w = ctx;
-	const char *id = strstr(text, "\"id\":");
+	const char *id = memmem(text, len, "\"id\":", 5);
 
 	if (len == 1) {
 		return; /* the marker of a session over vchan */
 	}
 	assert_non_null(id);
 	w->last_id = strtoll(id + 5, NULL, 10);
-	if (strstr(text, EVIL_TRIGGER) && !w->attacked) {
+	if (memmem(text, len, EVIL_TRIGGER, strlen(EVIL_TRIGGER)) && !w->attacked) {
 		w->attacked = true;
 		evil_begin(&w->evil, w->attack, w->last_id);
 	}

@@ -31,13 +31,12 @@ struct fuzz_world {
 static void on_send(void *ctx, const char *text, size_t len, void *fd_of)
 {
 	struct fuzz_world *w = ctx;
-	const char *id = strstr(text, "\"id\":");
 
 	if (len == 1 && *text == 0x01) {
 		return; /* the marker in front of a session over vchan */
 	}
 	CHECK(len > 2 && text[len - 1] == '\n' && memchr(text, '\n', len) == text + len - 1);
-	CHECK(id && len <= LIMIT_QMP_REQUEST_BYTES * 6);
+	CHECK(memmem(text, len, "\"id\":", 5) && len <= LIMIT_QMP_REQUEST_BYTES * 6);
 	w->sent++;
 }
 
