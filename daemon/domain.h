@@ -28,6 +28,7 @@ struct exits;
 struct handoff;
 struct loop;
 struct paths;
+struct qmp_policy;
 struct qmp_total;
 struct record;
 struct scope_bus;
@@ -47,6 +48,7 @@ struct domain_services {
 	const struct paths *paths;
 	struct defset *defs;
 	struct qmp_total *qmp_total;
+	const struct qmp_policy *qmp_policy; /* NULL: none */
 };
 
 /* The manager's side. */
@@ -89,6 +91,8 @@ void domain_on_name(struct domain *d);
 /* Definitions were read again: looks again if another one, or none any more, is for this domain
  * under the name that is known. */
 void domain_on_definitions(struct domain *d);
+/* The services have another QMP policy; the old one is used for the last time. */
+void domain_on_qmp_policy(struct domain *d);
 /* Looks again in any case, unless there is a device model. */
 void domain_look_again(struct domain *d);
 

@@ -61,6 +61,7 @@ void domain_qmp_open(struct domain *d)
 	if (!is_open(d)) {
 		return;
 	}
+	domain_on_qmp_policy(d);
 	domain_run_dir(d, "qmp", path, sizeof(path));
 	if (domain_qmp_serve(d, QMP_CLASS_ADMIN, path, &err) < 0) {
 		domain_log(d, LOG_LVL_WARNING, "no QMP socket for others: %s", err.text);
@@ -69,6 +70,13 @@ void domain_qmp_open(struct domain *d)
 		if (d->qmp[i] && !qmp_server_is_attached(d->qmp[i])) {
 			qmp_server_attach(d->qmp[i], d->monitor);
 		}
+	}
+}
+
+void domain_on_qmp_policy(struct domain *d)
+{
+	if (d->monitor) {
+		qmpmux_set_policy(monitor_mux(d->monitor), d->s->qmp_policy);
 	}
 }
 

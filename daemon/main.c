@@ -18,6 +18,7 @@
 #include "lib/config.h"
 #include "lib/err.h"
 #include "lib/log.h"
+#include "proto/qmppolicy.h"
 
 const char *argp_program_version = "xendmd " PROJECT_VERSION;
 
@@ -204,6 +205,15 @@ static void stop(struct program *p)
 	p->loop = loop_free(p->loop);
 }
 
+static int check_policy(const char *conf_dir, struct err *err)
+{
+	struct qmp_policy *policy = NULL;
+	int r = qmp_policy_load(&policy, conf_dir, NULL, err);
+
+	qmp_policy_free(policy);
+	return r;
+}
+
 int main(int argc, char **argv)
 {
 	struct options options = {.log_level = LOG_LVL_INFO};
@@ -221,11 +231,13 @@ int main(int argc, char **argv)
 	snprintf(path, sizeof(path), "%s/xendmd.json", paths.conf_dir);
 	options.config = options.config ? options.config : path;
 	r = config_load(&config, options.config, &err);
+	if (r == 0 && options.check) {
+		config_fini(&config);
+		r = check_policy(paths.conf_dir, &err);
+	}
 	if (r < 0 || options.check) {
 		if (r < 0) {
 			log_error("%s", err.text);
-		} else {
-			config_fini(&config);
 		}
 		return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 	}

@@ -24,6 +24,7 @@
 #include "lib/cleanup.h"
 #include "lib/fsutil.h"
 #include "lib/log.h"
+#include "proto/qmppolicy.h"
 
 #define ORPHANS_MS 1000
 
@@ -374,6 +375,11 @@ static int open_services(struct manager *m, struct err *err)
 	snprintf(etc, sizeof(etc), "%s/domains.d", m->paths.conf_dir);
 	snprintf(run, sizeof(run), "%s/domains.d", m->paths.run_dir);
 	m->s.qmp_total = &m->qmp_total;
+	r = qmp_policy_load(&m->qmp_policy, m->paths.conf_dir, NULL, err);
+	if (r < 0) {
+		return r;
+	}
+	m->s.qmp_policy = m->qmp_policy;
 	r = toolstack_open(&m->s.ts);
 	if (r < 0) {
 		return err_set_errno(err, r, "hypervisor (is this a Xen control domain?)");
@@ -505,6 +511,7 @@ struct manager *manager_free(struct manager *m)
 	if (m->s.ts) {
 		toolstack_close(m->s.ts);
 	}
+	qmp_policy_free(m->qmp_policy);
 	config_fini(&m->config);
 	free(m->config_path);
 	free(m);

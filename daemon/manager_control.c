@@ -10,6 +10,7 @@
 #include "lib/cleanup.h"
 #include "lib/log.h"
 #include "lib/parse.h"
+#include "proto/qmppolicy.h"
 #include "proto/varlink.h"
 
 static bool is_leaving(const struct domain *d)
@@ -227,12 +228,10 @@ struct load_report {
 	struct json_object *errors; /* borrowed, may be NULL */
 };
 
-static void on_bad_definition(void *ctx, const char *path, const struct err *err)
+static void tell_bad_file(struct load_report *report, const char *path, const struct err *err)
 {
-	struct load_report *report = ctx;
 	struct json_object *json;
 
-	log_error("definition %s", err->text);
 	if (!report->errors) {
 		return;
 	}
@@ -240,6 +239,18 @@ static void on_bad_definition(void *ctx, const char *path, const struct err *err
 	json_object_object_add(json, "path", json_object_new_string(path));
 	json_object_object_add(json, "message", json_object_new_string(err->text));
 	json_object_array_add(report->errors, json);
+}
+
+static void on_bad_definition(void *ctx, const char *path, const struct err *err)
+{
+	log_error("definition %s", err->text);
+	tell_bad_file(ctx, path, err);
+}
+
+static void on_bad_file(struct load_report *report, const char *path, const struct err *err)
+{
+	log_error("%s", err->text);
+	tell_bad_file(report, path, err);
 }
 
 void manager_load_definitions(struct manager *m, struct json_object *errors)
@@ -257,12 +268,33 @@ static void reload_config(struct manager *m, struct json_object *errors)
 	struct err err;
 
 	if (config_load(&config, m->config_path, &err) < 0) {
-		on_bad_definition(&report, m->config_path, &err);
+		on_bad_file(&report, m->config_path, &err);
 		return;
 	}
 	config_fini(&m->config);
 	m->config = config;
 	control_configure(m->control, &m->config);
+}
+
+/* Likewise: what was forbidden stays forbidden. */
+static void reload_qmp_policy(struct manager *m, struct json_object *errors)
+{
+	struct load_report report = {.errors = errors};
+	_cleanup_free_ char *file = NULL;
+	struct manager_entry *entry;
+	struct qmp_policy *policy;
+	struct err err = {0};
+
+	if (qmp_policy_load(&policy, m->paths.conf_dir, &file, &err) < 0) {
+		on_bad_file(&report, file ? file : QMP_POLICY_FILE, &err);
+		return;
+	}
+	m->s.qmp_policy = policy;
+	TAILQ_FOREACH (entry, &m->all, order) {
+		domain_on_qmp_policy(entry->d);
+	}
+	qmp_policy_free(m->qmp_policy);
+	m->qmp_policy = policy;
 }
 
 static int backend_reload(void *ctx, struct json_object **ret, struct err *err)
@@ -276,6 +308,7 @@ static int backend_reload(void *ctx, struct json_object **ret, struct err *err)
 		m->on_reloading(m->change_ctx, true);
 	}
 	reload_config(m, errors);
+	reload_qmp_policy(m, errors);
 	manager_load_definitions(m, errors);
 	manager_look(m);
 	json_object_object_add(

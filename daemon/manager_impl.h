@@ -49,6 +49,7 @@ struct manager {
 	struct loop_timer orphans;	/* while there are records that nobody claimed */
 	unsigned count, starting;
 	struct qmp_total qmp_total;
+	struct qmp_policy *qmp_policy; /* NULL: there is no such file */
 	void (*on_change)(void *ctx);
 	void (*on_reloading)(void *ctx, bool begins);
 	void *change_ctx;

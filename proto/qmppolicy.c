@@ -3,11 +3,14 @@
 #include "proto/qmppolicy.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "lib/cleanup.h"
 #include "lib/json.h"
+#include "lib/readfile.h"
 #include "lib/strv.h"
 
 struct qmp_policy {
@@ -17,6 +20,19 @@ struct qmp_policy {
 static void policy_free_p(struct qmp_policy **p)
 {
 	qmp_policy_free(*p);
+}
+
+/* An addition that would have no effect is a mistake. */
+static int check_addition(
+	const struct json_node *node, enum qmp_class class, const char *name, struct err *err)
+{
+	const struct qmp_command *command = qmp_command_find(name);
+
+	return command->flags & QMP_HMP && !(command->classes & 1u << class)
+		       ? json_fail(node, -EINVAL, err,
+				 "is every command at once, and only for the classes libxl and "
+				 "admin")
+		       : 0;
 }
 
 static int parse_names(const struct json_node *list, struct strv *names, struct err *err)
@@ -53,6 +69,11 @@ static int parse_class(
 	}
 	if (r == 0 && json_member(node, "add", &list)) {
 		r = parse_names(&list, &p->add[class], err);
+		for (size_t i = 0; r == 0 && i < json_length(&list); i++) {
+			struct json_node name = json_element(&list, i);
+
+			r = check_addition(&name, class, p->add[class].items[i], err);
+		}
 	}
 	if (r == 0 && json_member(node, "remove", &list)) {
 		r = parse_names(&list, &p->remove[class], err);
@@ -87,6 +108,53 @@ int qmp_policy_parse(
 		*ret = TAKE_PTR(p);
 	}
 	return r;
+}
+
+int qmp_policy_load(struct qmp_policy **ret, const char *conf_dir, char **ret_file, struct err *err)
+{
+	_cleanup_free_ char *path = NULL, *text = NULL;
+	size_t len;
+	int r;
+
+	*ret = NULL;
+	if (asprintf(&path, "%s/" QMP_POLICY_FILE, conf_dir) < 0) {
+		path = NULL;
+		return err_set(err, -ENOMEM, "out of memory");
+	}
+	r = readfile(AT_FDCWD, path, LIMIT_JSON_BYTES, &text, &len, err);
+	if (r == 0) {
+		r = qmp_policy_parse(ret, path, text, len, err);
+	} else if (r == -ENOENT) {
+		r = 0;
+	} else {
+		err_wrap(err, "%s", path);
+	}
+	if (ret_file) {
+		*ret_file = TAKE_PTR(path);
+	}
+	return r;
+}
+
+static bool is_rule(struct json_object *json)
+{
+	return json_object_object_get_ex(json, "add", NULL) ||
+	       json_object_object_get_ex(json, "remove", NULL);
+}
+
+bool qmp_policy_has_its_keys(struct json_object *json)
+{
+	enum qmp_class class;
+
+	if (!json_object_is_type(json, json_type_object)) {
+		return false;
+	}
+	json_object_object_foreach (json, key, value) {
+		if (qmp_class_parse(key, &class) == 0 &&
+			(class != QMP_CLASS_LIBXL || is_rule(value))) {
+			return true;
+		}
+	}
+	return false;
 }
 
 struct qmp_policy *qmp_policy_free(struct qmp_policy *policy)

@@ -14,6 +14,7 @@
 #include "lib/libxlplan.h"
 #include "lib/parse.h"
 #include "lib/typed.h"
+#include "proto/qmppolicy.h"
 #include "proto/varlink.h"
 
 #define HIDDEN "***" /* in place of a password */
@@ -281,20 +282,10 @@ int render_definition(const struct render_params *params, struct json_object **r
 	return render_libxl(&libxl, params, ret, err);
 }
 
-/* With a key that only xendmd.json has, or by the file's name where no key tells. A key that
- * neither knows is an error of the one that it is taken for. */
-static bool is_config(const char *file, const char *text, size_t len)
-{
-	_cleanup_json_ struct json_object *json = NULL;
-	const char *slash = strrchr(file, '/');
+enum kind_of_file { FILE_DEFINITION, FILE_CONFIG, FILE_POLICY };
 
-	if (!strcmp(slash ? slash + 1 : file, "xendmd.json")) {
-		return true;
-	}
-	if (varlink_json_parse(text, len, &json, NULL) < 0 ||
-		json_object_object_get_ex(json, "match", NULL)) {
-		return false;
-	}
+static bool has_config_key(struct json_object *json)
+{
 	json_object_object_foreach (json, key, value) {
 		(void)value;
 		if (config_has_key(key)) {
@@ -302,6 +293,26 @@ static bool is_config(const char *file, const char *text, size_t len)
 		}
 	}
 	return json_object_object_length(json) == 0;
+}
+
+/* With a key that only xendmd.json or qmp-policy.json has, or by the file's name where no key
+ * tells. A key that none knows is an error of the one that it is taken for. */
+static enum kind_of_file kind_of(const char *file, const char *text, size_t len)
+{
+	_cleanup_json_ struct json_object *json = NULL;
+	const char *slash = strrchr(file, '/'), *name = slash ? slash + 1 : file;
+
+	if (!strcmp(name, "xendmd.json") || !strcmp(name, QMP_POLICY_FILE)) {
+		return !strcmp(name, QMP_POLICY_FILE) ? FILE_POLICY : FILE_CONFIG;
+	}
+	if (varlink_json_parse(text, len, &json, NULL) < 0 ||
+		json_object_object_get_ex(json, "match", NULL)) {
+		return FILE_DEFINITION;
+	}
+	if (qmp_policy_has_its_keys(json)) {
+		return FILE_POLICY;
+	}
+	return has_config_key(json) ? FILE_CONFIG : FILE_DEFINITION;
 }
 
 static int check_definition(
@@ -320,19 +331,36 @@ static int check_definition(
 	return r;
 }
 
-int check_text(
-	const char *file, const char *text, size_t len, const char **ret_note, struct err *err)
+static int check_config(const char *file, const char *text, size_t len, struct err *err)
 {
 	struct config config;
-	int r;
+	int r = config_parse(&config, file, text, len, err);
 
-	*ret_note = NULL;
-	if (!is_config(file, text, len)) {
-		return check_definition(file, text, len, ret_note, err);
-	}
-	r = config_parse(&config, file, text, len, err);
 	if (r == 0) {
 		config_fini(&config);
 	}
 	return r;
+}
+
+static int check_policy(const char *file, const char *text, size_t len, struct err *err)
+{
+	struct qmp_policy *policy = NULL;
+	int r = qmp_policy_parse(&policy, file, text, len, err);
+
+	qmp_policy_free(policy);
+	return r;
+}
+
+int check_text(
+	const char *file, const char *text, size_t len, const char **ret_note, struct err *err)
+{
+	*ret_note = NULL;
+	switch (kind_of(file, text, len)) {
+	case FILE_CONFIG:
+		return check_config(file, text, len, err);
+	case FILE_POLICY:
+		return check_policy(file, text, len, err);
+	default:
+		return check_definition(file, text, len, ret_note, err);
+	}
 }

@@ -32,8 +32,8 @@ struct render_params {
 int render_definition(
 	const struct render_params *params, struct json_object **ret, struct err *err);
 
-/* A definition or xendmd.json, told apart by its keys, then by FILE's name. 0 or -errno with
- * "FILE:LINE: key: message". RET_NOTE: a sentence on what is right and may still surprise, static;
- * NULL: none. */
+/* A definition, xendmd.json or qmp-policy.json, told apart by its keys, then by FILE's name. 0 or
+ * -errno with "FILE:LINE: key: message". RET_NOTE: a sentence on what is right and may still
+ * surprise, static; NULL: none. */
 int check_text(
 	const char *file, const char *text, size_t len, const char **ret_note, struct err *err);

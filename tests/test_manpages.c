@@ -63,7 +63,7 @@ static unsigned check_examples(const char *page)
 static void test_examples(void **state)
 {
 	assert_int_equal(check_examples("docs/xendmd-domain.5.scd"), 4);
-	assert_int_equal(check_examples("docs/xendmd.json.5.scd"), 1);
+	assert_int_equal(check_examples("docs/xendmd.json.5.scd"), 2);
 }
 
 /* The line that introduces KEY. */
