@@ -6,7 +6,7 @@
 Each machine is started stopped (-S, TCG), and asked over QMP for the device. Nothing that QEMU says of
 something deprecated is let through. The last line is `N passed, N failed`."""
 import json
-import os
+import select
 import socket
 import subprocess
 import sys
