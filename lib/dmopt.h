@@ -13,3 +13,10 @@ bool dmopt_is(const char *arg, const char *option);
 bool dmopt_has(const struct strv *argv, const char *option);
 /* What stands behind the first OPTION; NULL: nothing. Borrowed. */
 const char *dmopt_value(const struct strv *argv, const char *option);
+
+/* The machine is xenpv: it serves the backends of a PV or PVH guest, or of a stub domain. */
+bool dmopt_is_xenpv(const struct strv *argv);
+/* The first argument that names a descriptor which the device model was to inherit: "fd=N",
+ * "fds=N", "fd:N" or "/dev/fd/N"; NULL: none. Borrowed. Rather one too many: a file may be called
+ * so. */
+const char *dmopt_inherited(const struct strv *argv);

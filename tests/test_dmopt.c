@@ -53,11 +53,79 @@ static void test_find(void **state)
 	assert_null(dmopt_value(&empty, "-S"));
 }
 
+static void add_words(struct strv *argv, const char *words)
+{
+	_cleanup_free_ char *copy = strdup(words);
+	char *save, *word = strtok_r(copy, " ", &save);
+
+	for (; word; word = strtok_r(NULL, " ", &save)) {
+		strv_add(argv, word);
+	}
+}
+
+static void test_xenpv(void **state)
+{
+	static const struct {
+		const char *argv;
+		bool is;
+	} cases[] = {
+		{"qemu -machine xenpv -m 1", true},
+		{"qemu -M xenpv", true},
+		{"qemu --machine type=xenpv,usb=off", true},
+		{"qemu -machine usb=off -machine xenpv", true},
+		{"qemu -machine xenpv -machine usb=off", true},
+		{"qemu -machine xenpvh", false},
+		{"qemu -machine xenfv", false},
+		{"qemu -name xenpv", false},
+		{"qemu -machine", false},
+		{"-machine xenpv", false}, /* the first is the program */
+		{"qemu", false},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		_cleanup_(strv_fini) struct strv argv = {0};
+
+		add_words(&argv, cases[i].argv);
+		assert_int_equal(dmopt_is_xenpv(&argv), cases[i].is);
+	}
+}
+
+static void test_inherited(void **state)
+{
+	static const struct {
+		const char *argv, *found;
+	} cases[] = {
+		{"qemu -S -chardev socket,id=libxl-cmd,fd=7,server=on",
+			"socket,id=libxl-cmd,fd=7,server=on"},
+		{"qemu -incoming fd:12", "fd:12"},
+		{"qemu -netdev tap,fds=3:4", "tap,fds=3:4"},
+		{"qemu -netdev tap,vhostfd=9", "tap,vhostfd=9"},
+		{"qemu -drive file=/dev/fd/5", "file=/dev/fd/5"},
+		{"qemu -name fd=x -drive file=/a/fd=b/fd:/dev/fd/", NULL},
+		{"fd=3 -chardev socket,path=/a", NULL},
+		{"qemu", NULL},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		_cleanup_(strv_fini) struct strv argv = {0};
+		const char *found;
+
+		add_words(&argv, cases[i].argv);
+		found = dmopt_inherited(&argv);
+		assert_int_equal(!found, !cases[i].found);
+		if (found) {
+			assert_string_equal(found, cases[i].found);
+		}
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_is),
 		cmocka_unit_test(test_find),
+		cmocka_unit_test(test_xenpv),
+		cmocka_unit_test(test_inherited),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
