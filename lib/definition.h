@@ -113,7 +113,7 @@ void definition_limits_resolve(const struct definition *d, const struct definiti
 	struct definition_limits *ret);
 
 /* What cannot be started by this version, although it is well-formed (qemu, stub kinds, files,
- * restore_from, on_exit restart, confinement, what of a libxl configuration it has no way to carry
+ * restore_from, confinement, what of a libxl configuration it has no way to carry
  * out): -EOPNOTSUPP with "FILE:LINE: KEY: sentence"; else 0. */
 int definition_supported(const struct definition *d, struct err *err);
 
@@ -182,6 +182,10 @@ int plan_typed(struct json_object *qemu, const struct plan_context *context,
 int plan_handed_over(const struct definition *d, const struct plan_context *context,
 	const struct plan_config *config, const struct strv *argv, const struct strv *env,
 	struct plan *ret, struct err *err);
+/* The QEMU that libxl would have started for a PV or PVH guest with a disk for it, and nothing
+ * else: it serves what is attached later. D as above. */
+int plan_backends(const struct definition *d, const struct plan_context *context,
+	const struct plan_config *config, struct plan *ret, struct err *err);
 void plan_fini(struct plan *plan);
 
 /* Where a program is: NAME itself when it begins with a slash, else the first entry of that name

@@ -4,6 +4,7 @@
 /* From a definition to a program and its arguments: contract section 3. Reads the file system, and
  * nothing else. */
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +13,7 @@
 
 #include "lib/cleanup.h"
 #include "lib/definition.h"
+#include "lib/json.h"
 #include "lib/libxlconf.h"
 #include "lib/libxlplan.h"
 #include "lib/limits.h"
@@ -417,6 +419,19 @@ int plan_build(const struct definition *d, const struct plan_context *context,
 	return 0;
 }
 
+/* Binary, extra_args and env of a definition that has no say in the rest. */
+static int finish_for(const struct definition *d, const struct subst_values *values,
+	struct plan *plan, struct err *err)
+{
+	int r = d ? add_extras(d, values, plan, err) : 0;
+
+	if (r < 0) {
+		err_wrap(err, "%s", d->path);
+		return r;
+	}
+	return check_size(plan, err);
+}
+
 int plan_handed_over(const struct definition *d, const struct plan_context *context,
 	const struct plan_config *config, const struct strv *argv, const struct strv *env,
 	struct plan *ret, struct err *err)
@@ -436,15 +451,59 @@ int plan_handed_over(const struct definition *d, const struct plan_context *cont
 			strv_add(&plan.argv, argv->items[i]);
 		}
 		strv_add_all(&plan.env, env);
+		r = finish_for(d, &text.values, &plan, err);
 	}
-	if (r == 0 && d) {
-		r = add_extras(d, &text.values, &plan, err);
-		if (r < 0) {
-			err_wrap(err, "%s", d->path);
-		}
+	if (r < 0) {
+		plan_fini(&plan);
+		return r;
 	}
+	*ret = plan;
+	return 0;
+}
+
+/* What is known of the guest, as libxl would have it. */
+static int parse_guest(uint64_t memory_mib, struct libxlconf **ret, struct err *err)
+{
+	_cleanup_free_ char *text = NULL;
+	struct json_doc doc;
+	struct json_node root;
+	int r;
+
+	if (asprintf(&text,
+		    "{\"c_info\": {\"type\": \"pv\"}, "
+		    "\"b_info\": {\"max_memkb\": %" PRIu64 ", \"type.pv\": {}}}",
+		    memory_mib * 1024) < 0) {
+		text = NULL;
+		return err_set(err, -ENOMEM, "out of memory");
+	}
+	r = json_doc_parse(&doc, "guest", text, strlen(text), err);
+	if (r < 0) {
+		return r;
+	}
+	root = json_doc_root(&doc);
+	r = libxlconf_parse(&root, false, ret, err);
+	json_doc_fini(&doc);
+	return r;
+}
+
+int plan_backends(const struct definition *d, const struct plan_context *context,
+	const struct plan_config *config, struct plan *ret, struct err *err)
+{
+	_cleanup_libxlconf_ struct libxlconf *guest = NULL;
+	struct context_text text;
+	struct plan plan = {0};
+	int r = d ? definition_supported(d, err) : 0;
+
 	if (r == 0) {
-		r = check_size(&plan, err);
+		r = parse_guest(context->memory_mib, &guest, err);
+	}
+	if (r < 0) {
+		return r;
+	}
+	fill_values(context, &text);
+	r = build_libxl(guest, d ? d->binary : NULL, false, context, config, &plan, err);
+	if (r == 0) {
+		r = finish_for(d, &text.values, &plan, err);
 	}
 	if (r < 0) {
 		plan_fini(&plan);

@@ -291,6 +291,56 @@ static void test_size(void **state)
 	assert_string_equal(err.text, "d.json: argv[0]: longer than 131071 bytes");
 }
 
+/* What libxl 4.17 runs for a PV guest with a qdisk disk, plus what a definition adds. */
+static void test_backends(void **state)
+{
+	static const char *const wanted[] = {"@/b/dm", "-xen-domid", "7", "-no-shutdown",
+		"-chardev", "socket,id=libxl-cmd,path=/x/qmp-libxl-7,server=on,wait=off", "-mon",
+		"chardev=libxl-cmd,mode=control", "-chardev",
+		"socket,id=libxenstat-cmd,path=/x/qmp-libxenstat-7,server=on,wait=off", "-mon",
+		"chardev=libxenstat-cmd,mode=control", "-nodefaults", "-no-user-config",
+		"-xen-attach", "-name", "web,,1", "-vnc", "none", "-display", "none", "-nographic",
+		"-machine", "xenpv", "-m", "200", "-extra", "web,1"};
+	static const char text[] =
+		"{\"match\": {\"domid\": 7}, \"kind\": \"qemu\", "
+		"\"extra_args\": [\"-extra\", \"$NAME\"], \"env\": {\"A\": \"$DOMID\"}}";
+	const struct plan_context guest = {.domid = 7, .name = "web,1", .memory_mib = 200};
+	const struct place *p = *state;
+	const struct plan_config config = {
+		.default_binary = "dm", .libexec_dir = p->dirs, .xen_run_dir = "/x"};
+	struct definition *def;
+	struct err err = {0};
+	char buf[1024];
+
+	assert_int_equal(definition_parse("d", text, strlen(text), &def, &err), 0);
+	for (int with = 0; with < 2; with++) {
+		size_t len = ARRAY_SIZE(wanted) - (with ? 0 : 2);
+		struct plan plan;
+
+		assert_int_equal(plan_backends(with ? def : NULL, &guest, &config, &plan, &err), 0);
+		assert_string_equal(plan.binary, at_root(p, "@/b/dm", buf));
+		assert_int_equal(plan.argv.len, len);
+		for (size_t i = 0; i < len; i++) {
+			assert_string_equal(plan.argv.items[i], at_root(p, wanted[i], buf));
+		}
+		assert_int_equal(plan.env.len, 1 + with); /* the console limit */
+		plan_fini(&plan);
+	}
+	definition_unref(def);
+}
+
+static void test_backends_fails(void **state)
+{
+	const struct plan_context guest = {.domid = 7, .name = "web1", .memory_mib = 200};
+	const struct place *p = *state;
+	const struct plan_config config = {.default_binary = "absent", .libexec_dir = p->dirs};
+	struct err err = {0};
+	struct plan plan;
+
+	assert_int_equal(plan_backends(NULL, &guest, &config, &plan, &err), -ENOENT);
+	assert_non_null(strstr(err.text, "\"absent\""));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -298,6 +348,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_build, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_build_fails, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_size, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_backends, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_backends_fails, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
