@@ -6,7 +6,7 @@
  * -S, -incoming, "-serial pty" (a real one), -vnc HOST:DISPLAY and monitors (-chardev
  * socket,id=ID,… with fd=N or path=PATH, where ID is xendmd-monitor, libxl-cmd or libxenstat-cmd),
  * speaks QMP there and writes `state` = `running` to xenstore as QEMU does. How it misbehaves is
- * told by "-fakedm SPEC" or XENDMD_FAKEDM, comma-separated:
+ * told by "-fakedm SPEC", XENDMD_FAKEDM or the file PROGRAM.spec, comma-separated:
  *
  *   exit=N signal=N          end at once, or after=MS after the start
  *   write-state-then-die     exit 1 right after `state` was written
@@ -175,11 +175,31 @@ static void add_serial(const char *value)
 	}
 }
 
+/* Where the command line is not the test's own. */
+static void read_spec_file(const char *program)
+{
+	char path[300];
+	FILE *file;
+
+	snprintf(path, sizeof(path), "%s.spec", program);
+	file = fopen(path, "re");
+	if (file) {
+		if (!fgets(dm.spec, sizeof(dm.spec), file)) {
+			*dm.spec = '\0';
+		}
+		dm.spec[strcspn(dm.spec, "\n")] = '\0';
+		fclose(file);
+	}
+}
+
 static void read_arguments(int argc, char *argv[])
 {
 	const char *env = getenv("XENDMD_FAKEDM");
 
-	snprintf(dm.spec, sizeof(dm.spec), "%s", env ? env : "");
+	read_spec_file(argv[0]);
+	if (env) {
+		snprintf(dm.spec, sizeof(dm.spec), "%s", env);
+	}
 	for (int i = 1; i < argc; i++) {
 		const char *value = i + 1 < argc ? argv[i + 1] : "";
 

@@ -19,7 +19,7 @@
  * XENSTORED_PATH; prints domids as mkdom does in the lab. See usage().
  */
 struct options {
-	const char *name;
+	const char *name, *type;
 	uint8_t uuid[16];
 	bool have_uuid, as_libxl, running, no_introduce, quiet;
 	uint32_t domid, count, memory_mib;
@@ -33,7 +33,7 @@ static int usage(void)
 {
 	fprintf(stderr,
 		"fakehv create NAME [--uuid U] [--domid N] [--memory MIB] [--running] "
-		"[--as-libxl]\n"
+		"[--as-libxl] [--type hvm|pv|pvh]\n"
 		"              [--late-name MS] [--no-introduce] [--count N] [--quiet]\n"
 		"fakehv destroy DOMID... | all [--linger MS]   remove nodes, dying, (later) gone\n"
 		"fakehv dying DOMID                            dying, and stays so\n"
@@ -92,12 +92,12 @@ static bool write_name(uint32_t domid, const char *name, const char *uuid)
 	return putf(domid, "name", name) && put(path, name);
 }
 
-static bool write_libxl(uint32_t domid)
+static bool write_libxl(uint32_t domid, const char *type)
 {
 	char path[64];
 
 	snprintf(path, sizeof(path), "/libxl/%u/type", domid);
-	if (!put(path, "hvm")) {
+	if (!put(path, type)) {
 		return false;
 	}
 	snprintf(path, sizeof(path), "/libxl/%u/dm-version", domid);
@@ -115,7 +115,7 @@ static bool write_nodes(const struct options *o, uint32_t domid, const char *uui
 		return false;
 	}
 	snprintf(path, sizeof(path), "%s/uuid", vm);
-	if (!put(path, uuid) || (o->as_libxl && !write_libxl(domid))) {
+	if (!put(path, uuid) || (o->as_libxl && !write_libxl(domid, o->type))) {
 		return false;
 	}
 	snprintf(text, sizeof(text), "%u", domid);
@@ -154,6 +154,7 @@ static int create_one(const struct options *o, const char *name)
 	}
 	dom->max_memkb = o->memory_mib * UINT64_C(1024);
 	dom->as_libxl = o->as_libxl;
+	dom->hvm = strcmp(o->type, "pv") != 0; /* a PVH guest is one to the hypervisor */
 	domid = dom->domid;
 	fakehv_unlock(hv);
 	uuid_format(uuid, uuid_text);
@@ -353,8 +354,8 @@ static int read_options(int argc, char **argv, struct options *o)
 		{"running", no_argument, NULL, 'r'}, {"paused", no_argument, NULL, 'p'},
 		{"as-libxl", no_argument, NULL, 'l'}, {"late-name", required_argument, NULL, 'n'},
 		{"no-introduce", no_argument, NULL, 'i'}, {"count", required_argument, NULL, 'c'},
-		{"quiet", no_argument, NULL, 'q'}, {"linger", required_argument, NULL, 'g'},
-		{NULL, 0, NULL, 0}};
+		{"quiet", no_argument, NULL, 'q'}, {"type", required_argument, NULL, 't'},
+		{"linger", required_argument, NULL, 'g'}, {NULL, 0, NULL, 0}};
 	uint32_t n = 0;
 	int c;
 
@@ -372,6 +373,7 @@ static int read_options(int argc, char **argv, struct options *o)
 		o->no_introduce |= c == 'i';
 		o->quiet |= c == 'q';
 		o->have_uuid |= c == 'u';
+		o->type = c == 't' ? optarg : o->type;
 		if (c == '?' || (c == 'u' && parse_uuid(optarg, o->uuid) < 0)) {
 			return -EINVAL;
 		}
@@ -430,7 +432,7 @@ static int run(int n, char **args, struct options *o)
 
 int main(int argc, char **argv)
 {
-	struct options o = {.memory_mib = 64, .late_name_ms = -1};
+	struct options o = {.type = "hvm", .memory_mib = 64, .late_name_ms = -1};
 	const char *path = getenv(FAKEHV_ENV);
 	int r;
 
