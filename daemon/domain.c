@@ -17,6 +17,7 @@
 
 #include "daemon/events.h"
 #include "lib/cleanup.h"
+#include "lib/dmopt.h"
 #include "lib/fsutil.h"
 #include "lib/limits.h"
 #include "lib/utf8.h"
@@ -51,6 +52,8 @@ static int64_t deadline_of(const struct domain *d)
 		return CLASSIFY_DEADLINE_MS;
 	case DOMAIN_ENDED:
 		return (int64_t)d->s->config->toolstack_stop_timeout_s * 1000;
+	case DOMAIN_BACKOFF:
+		return domain_restart_delay_ms(d);
 	case DOMAIN_STOPPING_FAILED:
 	case DOMAIN_STOPPING_EXITED:
 	case DOMAIN_STOPPING_GONE:
@@ -103,6 +106,7 @@ int domain_write_record(struct domain *d)
 	struct err err;
 	int r = -ENOMEM;
 
+	d->r.by_libxl = d->by_libxl;
 	domain_run_dir(d, "record.json", path, sizeof(path));
 	if (text) {
 		r = fsutil_write_atomic(path, text, strlen(text), 0600, true, &err);
@@ -138,6 +142,7 @@ static void set_state(struct domain *d, enum domain_state next, enum domain_even
 		loop_timer_stop(&d->retry);
 	}
 	d->r.released = d->r.released && next != DOMAIN_QUEUED; /* a new start: nothing runs */
+	d->r.restarting = d->r.restarting && next != DOMAIN_RUNNING && next != DOMAIN_EXITED;
 	d->r.asked = d->r.asked || next == DOMAIN_STOPPING_EXITED || next == DOMAIN_STOPPING_FAILED;
 	if (d->r.state != domain_fsm_public(next)) {
 		d->r.state =
@@ -405,8 +410,8 @@ void domain_update(struct domain *d, const struct toolstack_domain *dom)
 
 static bool may_start(enum domain_state state)
 {
-	return state == DOMAIN_UNMANAGED || state == DOMAIN_WAITING || state == DOMAIN_FAILED ||
-	       state == DOMAIN_EXITED;
+	return state == DOMAIN_UNMANAGED || state == DOMAIN_WAITING || state == DOMAIN_BACKOFF ||
+	       state == DOMAIN_FAILED || state == DOMAIN_EXITED;
 }
 
 static int check_start(const struct domain *d, struct err *err)
@@ -414,9 +419,10 @@ static int check_start(const struct domain *d, struct err *err)
 	if (d->is_stub) {
 		return err_set(err, -ENOENT, "domain %u is a stub domain", d->dom.domid);
 	}
-	if (d->by_libxl) {
+	if (d->by_libxl && !d->libxl_pv) {
 		return err_set(err, -EIO,
-			"domain %u was made by libxl, which starts its device model itself",
+			"domain %u was made by libxl, which starts its device model itself; only a "
+			"PV guest may need one later",
 			d->dom.domid);
 	}
 	if (d->dom.dying) {
@@ -429,23 +435,60 @@ static int check_start(const struct domain *d, struct err *err)
 	return 0;
 }
 
+/* May this definition start this domain's device model? Of libxl's it only says how. */
+static int check_definition(const struct domain *d, const struct definition *def, struct err *err)
+{
+	int r = def ? definition_supported(def, err) : 0;
+
+	if (r < 0) {
+		return r;
+	}
+	if (!def && !d->by_libxl) {
+		return err_set(err, -EINVAL, "no definition matches domain %u", d->dom.domid);
+	}
+	if (def && def->kind == DEFINITION_NO_DM) {
+		return err_set(
+			err, -EINVAL, "%s: its kind is \"none\": no device model", def->path);
+	}
+	if (def && def->source == DEFINITION_HANDOFF && !d->by_libxl) {
+		return err_set(
+			err, -EINVAL, "%s: no command line source, nothing to start", def->path);
+	}
+	return 0;
+}
+
+/* A PV guest of libxl's: what it had, else what serves a disk that is attached later. */
+static void take_backends(struct domain *d, struct definition *def)
+{
+	struct err why;
+
+	d->repeat = domain_may_repeat(d, &why) == 0;
+	d->backends = !d->repeat;
+	if (d->repeat && d->r.kind == DM_KIND_FOREIGN) {
+		domain_forget_surroundings(d);
+	}
+	domain_take_for_libxl(
+		d, def, domain_handoff_is_source(d) ? DOMAIN_SOURCE_HANDOFF : DOMAIN_SOURCE_START);
+}
+
 int domain_start(
 	struct domain *d, struct definition *def, struct control_call *call, struct err *err)
 {
 	int r = check_start(d, err);
 
+	if (r == 0) {
+		r = check_definition(d, def, err);
+	}
 	if (r < 0) {
 		return r;
 	}
-	r = definition_supported(def, err);
-	if (r < 0) {
-		return r;
+	d->repeat = d->backends = d->r.restarting = false;
+	if (d->by_libxl) {
+		take_backends(d, def);
+	} else {
+		domain_take_definition(d, def);
 	}
-	if (def->source == DEFINITION_HANDOFF || def->kind == DEFINITION_NO_DM) {
-		return err_set(
-			err, -EINVAL, "%s: no command line source, nothing to start", def->path);
-	}
-	domain_take_definition(d, def);
+	d->r.restarts = 0;
 	d->start_call = call;
 	domain_post(d, DOMAIN_EV_START);
 	return 0;
@@ -453,7 +496,8 @@ int domain_start(
 
 int domain_stop(struct domain *d, bool force, struct control_call *call, struct err *err)
 {
-	bool starting = is_starting(d->state) || d->state == DOMAIN_QUEUED;
+	bool starting = is_starting(d->state) || d->state == DOMAIN_QUEUED ||
+			d->state == DOMAIN_CLEANING_RESTART || d->state == DOMAIN_BACKOFF;
 
 	if (d->state == DOMAIN_FOREIGN) {
 		return err_set(
@@ -467,12 +511,14 @@ int domain_stop(struct domain *d, bool force, struct control_call *call, struct 
 		return err_set(err, -ESRCH, "domain %u: its device model is %s", d->dom.domid,
 			dm_state_name(d->r.state));
 	}
-	if (d->state == DOMAIN_RUNNING && d->dom.hvm && !d->dom.shutdown && !force) {
+	if (d->state == DOMAIN_RUNNING && d->dom.hvm && !dmopt_is_xenpv(&d->r.argv) &&
+		!d->dom.shutdown && !force) {
 		return err_set(err, -EPERM,
 			"domain %u is a running HVM guest and breaks without its device model; "
 			"--force does it all the same",
 			d->dom.domid);
 	}
+	d->r.restarting = false;
 	domain_set_reason(d, "stopped by dmctl");
 	d->stop_call = call;
 	domain_post(d, DOMAIN_EV_STOP);

@@ -99,7 +99,8 @@ void domain_look_again(struct domain *d);
 /* HANDOFF is taken over when 0 is returned. -EALREADY: there is a device model, or one is being
  * handed over. */
 int domain_handoff(struct domain *d, struct handoff *handoff, struct err *err);
-/* CALL is taken over when 0 is returned and completed when the device model runs or has ended. */
+/* DEF may be NULL for a PV guest of libxl's: its backends are served. CALL is taken over when 0 is
+ * returned and completed when the device model runs or has ended. */
 int domain_start(
 	struct domain *d, struct definition *def, struct control_call *call, struct err *err);
 int domain_stop(struct domain *d, bool force, struct control_call *call, struct err *err);

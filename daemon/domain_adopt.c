@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "lib/cleanup.h"
+#include "lib/dmopt.h"
 #include "lib/fsutil.h"
 #include "lib/procinfo.h"
 
@@ -114,7 +115,9 @@ void domain_adopt(struct domain *d, struct record *record)
 	d->recorded = true;
 	d->follow.resumed = true;
 	d->name_final = !d->r.name || domain_name_is_final(d->r.name);
-	d->by_libxl = domain_handoff_is_source(d);
+	d->by_libxl = d->r.by_libxl || domain_handoff_is_source(d);
+	d->libxl_pv = d->by_libxl && dmopt_is_xenpv(&d->r.argv);
+	d->repeat = d->r.restarting;
 	domain_watch_name(d, !d->name_final || d->by_libxl);
 	d->rung = 0;
 	if (d->r.state == DM_EXITED && !d->r.asked && !d->r.by_toolstack) {
@@ -126,6 +129,10 @@ void domain_adopt(struct domain *d, struct record *record)
 		return;
 	}
 	/* Waiting again after an earlier end, the record still has that one's process. */
+	if (d->r.restarting && (!d->r.released || d->r.state == DM_WAITING)) {
+		domain_post(d, DOMAIN_EV_ADOPT_RESTART);
+		return;
+	}
 	if (!d->r.released || d->r.state == DM_WAITING) {
 		start_over(d);
 		return;

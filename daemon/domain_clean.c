@@ -109,8 +109,15 @@ static void remove_files(struct domain *d)
 
 static void finish(struct domain *d)
 {
+	bool failed_restart = d->state == DOMAIN_CLEANING_FAILED && d->r.restarting;
+
 	remove_files(d);
-	domain_post(d, DOMAIN_EV_CLEANED);
+	if (!failed_restart) {
+		domain_post(d, DOMAIN_EV_CLEANED);
+	} else {
+		domain_post(d, domain_restart_decide(d) ? DOMAIN_EV_CLEANED_RETRY
+							: DOMAIN_EV_CLEANED_GIVE_UP);
+	}
 }
 
 static void on_nodes_removed(void *ctx, int status, const struct xs_results *results)
@@ -202,6 +209,7 @@ static enum dm_state outcome(const struct domain *d)
 	case DOMAIN_CLEANING_FAILED:
 		return DM_FAILED;
 	case DOMAIN_CLEANING_EXITED:
+	case DOMAIN_CLEANING_RESTART:
 		return DM_EXITED;
 	default:
 		return DM_STOPPING;

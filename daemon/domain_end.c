@@ -105,7 +105,7 @@ static void conclude(struct domain *d, bool by_toolstack)
 		return;
 	}
 	domain_death_reason(d);
-	domain_post(d, DOMAIN_EV_END_DEATH);
+	domain_post(d, domain_restart_decide(d) ? DOMAIN_EV_END_RESTART : DOMAIN_EV_END_DEATH);
 }
 
 /* The toolstack has removed the node and left our mark. Without both it is the store that is new:
@@ -205,21 +205,41 @@ static int apply(struct domain *d, enum on_exit_policy policy)
 	}
 }
 
+static void add_restart(const struct domain *d, struct json_object *json)
+{
+	if (d->r.restarting) {
+		json_object_object_add(json, "restart", json_object_new_int(d->r.restarts));
+		json_object_object_add(
+			json, "delay_ms", json_object_new_int64(domain_restart_delay_ms(d)));
+	} else {
+		json_object_object_add(
+			json, "instead_of", json_object_new_string(on_exit_name(ON_EXIT_RESTART)));
+		json_object_object_add(json, "reason", json_object_new_string(d->r.reason));
+	}
+}
+
+/* A restart that can't be made gives way to the default. */
 void domain_policy(struct domain *d)
 {
+	bool instead = d->r.on_exit == ON_EXIT_RESTART && !d->r.restarting;
+	enum on_exit_policy policy = instead ? ON_EXIT_PAUSE : d->r.on_exit;
 	struct json_object *json;
 	int r;
 
-	d->policy = on_exit_name(d->r.on_exit);
+	d->policy = on_exit_name(policy);
 	if (d->r.kind == DM_KIND_FOREIGN) {
 		return; /* watched, never touched: its policy is "none", which is nobody's choice */
 	}
-	r = apply(d, d->r.on_exit);
-	domain_log(d, LOG_LVL_WARNING, "%s; on_exit %s%s%s", d->r.reason, d->policy,
-		r < 0 ? " failed: " : "", r < 0 ? strerror(-r) : "");
+	r = apply(d, policy);
+	domain_log(d, LOG_LVL_WARNING, "%s; on_exit %s%s%s%s", d->r.reason, d->policy,
+		instead ? " instead of restart" : "", r < 0 ? " failed: " : "",
+		r < 0 ? strerror(-r) : "");
 	json = domain_event_json(d, "policy-applied");
 	if (json) {
 		json_object_object_add(json, "policy", json_object_new_string(d->policy));
+		if (d->r.on_exit == ON_EXIT_RESTART) {
+			add_restart(d, json);
+		}
 		json_object_object_add(
 			json, "error", r < 0 ? json_object_new_string(strerror(-r)) : NULL);
 		events_publish(d->s->events, json);

@@ -6,7 +6,7 @@
  * - a process that may live is stopped before anything of it is cleaned;
  * - every state with a deadline understands it.
  *
- * A stop and a clean-up have one of three goals, and each goal has its own states, so that the
+ * A stop and a clean-up have one of a few goals, and each goal has its own states, so that the
  * machine needs no memory beside its state.
  */
 #include "daemon/domain_fsm.h"
@@ -52,6 +52,7 @@ static const struct edge table[_DOMAIN_STATE_MAX][_DOMAIN_EVENT_MAX] = {
 		ON(ADOPT_LOST, LOST, 0),
 		ON(ADOPT_EXITED, EXITED, 0),
 		ON(ADOPT_FAILED, FAILED, 0),
+		ON(ADOPT_RESTART, BACKOFF, 0),
 		ON(START, QUEUED, A(ABORT) | A(QUEUE)),
 		ON(DEADLINE, LOOKING, A(ABORT) | A(LOOK)),
 		LEAVE(A(ABORT)),
@@ -114,6 +115,7 @@ static const struct edge table[_DOMAIN_STATE_MAX][_DOMAIN_EVENT_MAX] = {
 	[DOMAIN_ENDING] = {
 		ON(END_TOOLSTACK, ENDED, A(LOOK)), /* for another one that came meanwhile */
 		ON(END_DEATH, CLEANING_EXITED, A(POLICY) | A(CLEAN)),
+		ON(END_RESTART, CLEANING_RESTART, A(POLICY) | A(CLEAN)),
 		ON(DEADLINE, CLEANING_EXITED, A(ABORT) | A(POLICY) | A(CLEAN)),
 		LEAVE(A(ABORT)),
 	},
@@ -147,6 +149,8 @@ static const struct edge table[_DOMAIN_STATE_MAX][_DOMAIN_EVENT_MAX] = {
 	},
 	[DOMAIN_CLEANING_FAILED] = {
 		ON(CLEANED, FAILED, 0),
+		ON(CLEANED_RETRY, BACKOFF, A(POLICY)),
+		ON(CLEANED_GIVE_UP, EXITED, A(POLICY) | A(LOOK)),
 		ON(DEADLINE, CLEANING_FAILED, A(ABORT) | A(CLEAN)),
 		LEAVE(A(ABORT)),
 	},
@@ -155,11 +159,24 @@ static const struct edge table[_DOMAIN_STATE_MAX][_DOMAIN_EVENT_MAX] = {
 		ON(DEADLINE, CLEANING_EXITED, A(ABORT) | A(CLEAN)),
 		LEAVE(A(ABORT)),
 	},
+	[DOMAIN_CLEANING_RESTART] = {
+		ON(CLEANED, BACKOFF, 0),
+		ON(DEADLINE, CLEANING_RESTART, A(ABORT) | A(CLEAN)),
+		ON(STOP, CLEANING_EXITED, A(ABORT) | A(CLEAN)),
+		LEAVE(A(ABORT)),
+	},
 	[DOMAIN_CLEANING_GONE] = {
 		ON(CLEANED, LEAVING, 0),
 		ON(DEADLINE, CLEANING_GONE, A(ABORT) | A(CLEAN)),
 		ON(DYING, CLEANING_GONE, 0),
 		ON(GONE, CLEANING_GONE, 0),
+	},
+	[DOMAIN_BACKOFF] = {
+		ON(DEADLINE, QUEUED, A(QUEUE)),
+		ON(START, QUEUED, A(QUEUE)),
+		ON(STOP, CLEANING_EXITED, A(CLEAN)),
+		HANDOFF,
+		LEAVE(0),
 	},
 	[DOMAIN_FAILED] = {
 		ON(LOOK, FAILED, A(LOOK)),
@@ -216,7 +233,9 @@ static const struct {
 	[DOMAIN_STOPPING_GONE] = {"stopping-gone", DM_STOPPING, true},
 	[DOMAIN_CLEANING_FAILED] = {"cleaning-failed", DM_STOPPING, true},
 	[DOMAIN_CLEANING_EXITED] = {"cleaning-exited", DM_STOPPING, true},
+	[DOMAIN_CLEANING_RESTART] = {"cleaning-restart", DM_STOPPING, true},
 	[DOMAIN_CLEANING_GONE] = {"cleaning-gone", DM_STOPPING, true},
+	[DOMAIN_BACKOFF] = {"backing-off", DM_WAITING, true},
 	[DOMAIN_FAILED] = {"failed", DM_FAILED, false},
 	[DOMAIN_EXITED] = {"exited", DM_EXITED, false},
 	[DOMAIN_LOST] = {"lost", DM_LOST, false},
@@ -240,6 +259,7 @@ static const char *const event_names[_DOMAIN_EVENT_MAX] = {
 	[DOMAIN_EV_ADOPT_LOST] = "adopt-lost",
 	[DOMAIN_EV_ADOPT_EXITED] = "adopt-exited",
 	[DOMAIN_EV_ADOPT_FAILED] = "adopt-failed",
+	[DOMAIN_EV_ADOPT_RESTART] = "adopt-restart",
 	[DOMAIN_EV_START] = "start",
 	[DOMAIN_EV_HANDOFF] = "handoff",
 	[DOMAIN_EV_SLOT] = "slot",
@@ -250,9 +270,12 @@ static const char *const event_names[_DOMAIN_EVENT_MAX] = {
 	[DOMAIN_EV_PROCESS_ENDED] = "process-ended",
 	[DOMAIN_EV_END_TOOLSTACK] = "end-toolstack",
 	[DOMAIN_EV_END_DEATH] = "end-death",
+	[DOMAIN_EV_END_RESTART] = "end-restart",
 	[DOMAIN_EV_STOP] = "stop",
 	[DOMAIN_EV_DEADLINE] = "deadline",
 	[DOMAIN_EV_CLEANED] = "cleaned",
+	[DOMAIN_EV_CLEANED_RETRY] = "cleaned-retry",
+	[DOMAIN_EV_CLEANED_GIVE_UP] = "cleaned-give-up",
 	[DOMAIN_EV_DYING] = "dying",
 	[DOMAIN_EV_GONE] = "gone",
 };

@@ -27,7 +27,9 @@ enum domain_state {
 	DOMAIN_STOPPING_GONE,	/* being stopped because its domain goes */
 	DOMAIN_CLEANING_FAILED, /* the process is gone, its traces are being removed; then FAILED */
 	DOMAIN_CLEANING_EXITED,
+	DOMAIN_CLEANING_RESTART,
 	DOMAIN_CLEANING_GONE,
+	DOMAIN_BACKOFF, /* before it is started again */
 	DOMAIN_FAILED,
 	DOMAIN_EXITED,
 	DOMAIN_LOST,	/* recorded, but its identity can't be proven */
@@ -52,6 +54,7 @@ enum domain_event {
 	DOMAIN_EV_ADOPT_LOST,	  /* a record; the process is somebody else's or can't be read */
 	DOMAIN_EV_ADOPT_EXITED,	  /* a record of a device model that had ended */
 	DOMAIN_EV_ADOPT_FAILED,	  /* a record of a start that had failed */
+	DOMAIN_EV_ADOPT_RESTART,  /* a record of a device model that was to be started again */
 	DOMAIN_EV_START,	  /* somebody asks for a device model */
 	DOMAIN_EV_HANDOFF,	  /* a toolstack hands a device model over */
 	DOMAIN_EV_SLOT,		  /* a start slot is free */
@@ -62,11 +65,14 @@ enum domain_event {
 	DOMAIN_EV_PROCESS_ENDED, /* told by the pidfd */
 	DOMAIN_EV_END_TOOLSTACK, /* the end was the toolstack's doing */
 	DOMAIN_EV_END_DEATH,	 /* it was not */
+	DOMAIN_EV_END_RESTART,	 /* it was not, and it is to be started again */
 	DOMAIN_EV_STOP,		 /* somebody asks to end the device model */
 	DOMAIN_EV_DEADLINE,	 /* the state's time is up */
 	DOMAIN_EV_CLEANED,
-	DOMAIN_EV_DYING, /* the hypervisor is taking the domain down */
-	DOMAIN_EV_GONE,	 /* the hypervisor does not know it any more */
+	DOMAIN_EV_CLEANED_RETRY,   /* the start that failed was a restart: once more */
+	DOMAIN_EV_CLEANED_GIVE_UP, /* the same, the last one */
+	DOMAIN_EV_DYING,	   /* the hypervisor is taking the domain down */
+	DOMAIN_EV_GONE,		   /* the hypervisor does not know it any more */
 	_DOMAIN_EVENT_MAX
 };
 

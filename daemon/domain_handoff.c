@@ -24,7 +24,6 @@
 #include "lib/cleanup.h"
 
 #define NAME_RETRY_MS 1000
-#define SOURCE "handoff"
 
 static void pid_node(const struct domain *d, char ret[XENLAYOUT_PATH_MAX])
 {
@@ -266,6 +265,8 @@ int domain_handoff(struct domain *d, struct handoff *handoff, struct err *err)
 		d->process = process_free(d->process);
 		d->log = dmlog_unwatch(d->log);
 	}
+	d->repeat = d->backends = d->r.restarting = false;
+	d->r.restarts = 0;
 	d->r.kind = DM_KIND_UNKNOWN; /* another toolstack's that ended is not looked for */
 	d->handoff = handoff;
 	control_on_gone(handoff->call, on_helper_gone, d);
@@ -279,10 +280,18 @@ int domain_handoff(struct domain *d, struct handoff *handoff, struct err *err)
 	return 0;
 }
 
-static void take_defaults(struct domain *d)
+void domain_take_for_libxl(struct domain *d, struct definition *def, const char *source)
 {
 	d->r.on_exit = ON_EXIT_PAUSE;
 	d->r.limits = d->s->config->limits;
+	if (def) {
+		domain_take_definition(d, def);
+	} else {
+		d->def = definition_unref(d->def);
+	}
+	free(d->r.source);
+	d->r.source = strdup(source);
+	d->r.kind = DM_KIND_QEMU;
 }
 
 /* A definition gives its limits, on_exit, binary, extra_args and env; one that can't be kept in
@@ -304,22 +313,18 @@ static int take_matching(struct domain *d, struct err *err)
 	if (r < 0) {
 		return r;
 	}
-	take_defaults(d);
-	if (def) {
-		domain_take_definition(d, def);
-	}
-	free(d->r.source);
-	d->r.source = strdup(SOURCE);
-	d->r.kind = DM_KIND_QEMU;
+	domain_take_for_libxl(d, def, DOMAIN_SOURCE_HANDOFF);
 	return d->r.source ? 0 : err_set(err, -ENOMEM, "out of memory");
 }
 
 void domain_handoff_prepare(struct domain *d)
 {
-	if (d->handoff && d->def && d->def->source != DEFINITION_HANDOFF) {
+	if ((d->handoff || d->backends || (d->repeat && d->by_libxl)) && d->def &&
+		d->def->source != DEFINITION_HANDOFF) {
 		snprintf(d->warning, sizeof(d->warning),
-			"the command line of %.180s is not used: libxl's was handed over",
-			d->def->path);
+			"the command line of %.160s is not used: %s", d->def->path,
+			d->handoff ? "libxl's was handed over"
+				   : "libxl made this domain, only its backends are served");
 		domain_log(d, LOG_LVL_WARNING, "%s", d->warning);
 	}
 }
@@ -339,7 +344,7 @@ void domain_decide_handoff(struct domain *d)
 
 bool domain_handoff_is_source(const struct domain *d)
 {
-	return d->r.source && !strcmp(d->r.source, SOURCE);
+	return d->r.source && !strcmp(d->r.source, DOMAIN_SOURCE_HANDOFF);
 }
 
 /* Where its standard error goes, if that is a file: libxl's own log. */

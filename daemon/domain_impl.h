@@ -51,6 +51,7 @@ struct domain {
 
 	/* what xenstore says */
 	bool looked, by_libxl, is_stub, announced;
+	bool libxl_pv; /* of libxl's, and a PV or PVH guest */
 	bool name_watched;
 	int64_t name_until_ms; /* monotonic; a name is waited for until then; 0: not yet */
 	bool name_final;       /* no name came in time, or the one that came stays */
@@ -84,9 +85,13 @@ struct domain {
 	char warning[256];
 	const char *policy; /* what on_exit did; for the exit record */
 	unsigned rung;	    /* of the stop */
-	bool is_helper;	    /* the process is still dm-launch: its end is no device model's */
-	bool ended;	    /* a process was started and has ended; the exit record is due */
-	bool state_seen;    /* xenstore's state was "running" while probing */
+	/* How the next start gets its command line, where neither a handoff nor a definition has
+	 * it. */
+	bool repeat;	 /* as the last one, from the record */
+	bool backends;	 /* libxl's for a PV guest's backends */
+	bool is_helper;	 /* the process is still dm-launch: its end is no device model's */
+	bool ended;	 /* a process was started and has ended; the exit record is due */
+	bool state_seen; /* xenstore's state was "running" while probing */
 	bool qmp_ok;
 
 	uint64_t xs_request; /* 0: none in flight */
@@ -243,8 +248,25 @@ int64_t domain_rung_ms(const struct domain *d);
 void domain_death_reason(struct domain *d);
 void domain_classify(struct domain *d);
 void domain_policy(struct domain *d);
+/* domain_restart.c */
+/* Can what ended be started again as it was? -errno with a sentence. */
+int domain_may_repeat(const struct domain *d, struct err *why);
+/* Before the start: what is needed to repeat it. */
+void domain_note_steps(struct domain *d);
+void domain_note_repeat(struct domain *d, const struct strv *env);
+int domain_repeat_plan(struct domain *d, struct plan *ret, struct err *err);
+/* Of another toolstack's that ended nothing but its command line is known. */
+void domain_forget_surroundings(struct domain *d);
+/* After an end that is no toolstack's doing, or a restart that failed: is it to be started again?
+ * Counts. Where on_exit says so and it can't be, the reason says why. */
+bool domain_restart_decide(struct domain *d);
+int64_t domain_restart_delay_ms(const struct domain *d);
 /* domain_handoff.c; all but the first two do nothing without a handoff */
 void domain_decide_handoff(struct domain *d);
+/* What a definition (NULL: none) says of a command line that is not its own. */
+void domain_take_for_libxl(struct domain *d, struct definition *def, const char *source);
+#define DOMAIN_SOURCE_HANDOFF "handoff"
+#define DOMAIN_SOURCE_START "start" /* asked for by hand, for a guest of libxl's */
 bool domain_handoff_is_source(const struct domain *d);
 /* What is to be said of it. */
 void domain_handoff_prepare(struct domain *d);

@@ -107,11 +107,11 @@ static int take_path(struct domain *d, const struct kind *k, const char *path, s
 
 	libxls_path(d, k, libxls);
 	qemus_path(d, k, qemus);
-	if (!is_same_place(path, libxls)) {
+	if (strcmp(path, qemus) && !is_same_place(path, libxls)) {
 		return err_set(err, -EINVAL, "\"%.200s\" is not libxl's path", path);
 	}
 	r = domain_qmp_serve(d, k->class, libxls, err);
-	if (r == 0) {
+	if (r == 0 && strcmp(path, qemus)) { /* else it runs once more */
 		r = optread_set_socket_path(&d->r.argv, k->chardev, qemus);
 	}
 	return r < 0 && r == -ENOMEM ? err_set(err, r, "out of memory") : r;
@@ -146,7 +146,8 @@ static int take_fd(struct domain *d, const struct kind *k, int number, struct er
 
 static bool has_libxls_command_line(const struct domain *d)
 {
-	return d->handoff || (d->def && d->def->source == DEFINITION_LIBXL);
+	return d->handoff || d->repeat || d->backends ||
+	       (d->def && d->def->source == DEFINITION_LIBXL);
 }
 
 /* A socket that can't be taken over is QEMU's alone, as without us: no reason not to start. */

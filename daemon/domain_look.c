@@ -22,7 +22,16 @@
 #define LOOK_AGAIN_MS 5000
 #define INCOMING_SUFFIX "--incoming"
 
-enum look_op { OP_NAME, OP_LIBXL, OP_TARGET, OP_PID, OP_STUB_DOMID, OP_MEMORY, OP_VIDEORAM };
+enum look_op {
+	OP_NAME,
+	OP_LIBXL,
+	OP_TARGET,
+	OP_PID,
+	OP_STUB_DOMID,
+	OP_MEMORY,
+	OP_VIDEORAM,
+	OP_TYPE
+};
 
 static enum dm_kind kind_of(const struct definition *def)
 {
@@ -124,6 +133,7 @@ static void on_look_again(void *arg)
 static void decide(struct domain *d)
 {
 	d->looked = true;
+	d->repeat = d->backends = false;
 	forget_definition(d);
 	if (d->handoff) {
 		if (!domain_find_living_foreign(d)) {
@@ -260,10 +270,19 @@ static void take_target(struct domain *d, const char *target)
 	d->ops->on_stub(d->ops_ctx, d, d->stub_target);
 }
 
+/* The hypervisor calls PVH hvm. */
+static void take_type(struct domain *d, const char *type)
+{
+	if (type) {
+		d->libxl_pv = !strcmp(type, "pv") || !strcmp(type, "pvh");
+	}
+}
+
 static void take_nodes(struct domain *d, const struct xs_results *results)
 {
 	/* libxl takes its node away before the domain goes: once libxl's, always libxl's. */
 	d->by_libxl = d->by_libxl || xs_results_status(results, OP_LIBXL) == 0;
+	take_type(d, xs_results_value(results, OP_TYPE));
 	take_target(d, xs_results_value(results, OP_TARGET));
 	take_memory(d, results);
 	domain_take_image(
@@ -321,7 +340,7 @@ void domain_look(struct domain *d)
 	if (batch) {
 		xenlayout_domain(d->dom.domid, "name", path);
 		xs_batch_read(batch, path);
-		xenlayout_libxl(d->dom.domid, path);
+		xenlayout_libxl(d->dom.domid, NULL, path);
 		xs_batch_read(batch, path);
 		xenlayout_domain(d->dom.domid, "target", path);
 		xs_batch_read(batch, path);
@@ -332,6 +351,8 @@ void domain_look(struct domain *d)
 		xenlayout_domain(d->dom.domid, "memory/static-max", path);
 		xs_batch_read(batch, path);
 		xenlayout_domain(d->dom.domid, "memory/videoram", path);
+		xs_batch_read(batch, path);
+		xenlayout_libxl(d->dom.domid, "type", path);
 		xs_batch_read(batch, path);
 	}
 	if (domain_xs(d, batch, d->s->config->xenstore_timeout_ms, on_looked) < 0) {

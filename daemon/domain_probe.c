@@ -205,7 +205,9 @@ void domain_ready(struct domain *d)
 
 	domain_phase(d, "ready");
 	d->r.start_ms = loop_monotonic_ms() - d->begin_ms;
-	d->r.following = !d->by_libxl && !domain_handoff_is_source(d) && domain_has_qmp(d);
+	/* libxl does it itself, once. */
+	d->r.following =
+		domain_has_qmp(d) && (d->repeat || (!d->by_libxl && !domain_handoff_is_source(d)));
 	d->follow.resumed = false;
 	/* A binary that is a script has executed its interpreter and perhaps more since. */
 	if (procinfo_read(d->r.process.pid, &id) == 0 &&

@@ -54,6 +54,12 @@ static int make_plan(struct domain *d, struct plan *ret, struct err *err)
 	memcpy(context.uuid, d->uuid, sizeof(context.uuid));
 	domain_run_dir(d, NULL, run_dir, sizeof(run_dir));
 	domain_run_dir(d, "own-qmp", qmp, sizeof(qmp));
+	if (d->repeat) {
+		return domain_repeat_plan(d, ret, err);
+	}
+	if (d->backends) {
+		return plan_backends(d->def, &context, &places, ret, err);
+	}
 	if (d->handoff) {
 		return plan_handed_over(d->def, &context, &places, &d->handoff->request.argv,
 			&d->handoff->request.env, ret, err);
@@ -109,6 +115,7 @@ static void note_command_line(struct domain *d, struct plan *plan)
 	d->r.binary = TAKE_PTR(plan->binary);
 	json_object_put(d->r.steps);
 	d->r.steps = TAKE_PTR(plan->qmp_steps);
+	domain_note_steps(d);
 	if (domain_is_old(d)) {
 		return;
 	}
@@ -122,6 +129,9 @@ static void note_command_line(struct domain *d, struct plan *plan)
 /* libxl has opened its own. */
 static int name_log(struct domain *d, struct err *err)
 {
+	if (d->repeat && d->r.log) {
+		return 0;
+	}
 	free(d->r.log);
 	d->r.log = d->handoff ? domain_handoff_log(d)
 			      : dmlog_path(d->s->paths->log_dir, d->r.name ? d->r.name : d->uuid);
@@ -151,6 +161,9 @@ static int prepare_files(struct domain *d, struct err *err)
 		return r;
 	}
 	domain_libxl_take(d);
+	if (d->r.restarting) {
+		domain_write_record(d); /* it was in the directory */
+	}
 	domain_run_dir(d, "monitor", path, sizeof(path));
 	r = domain_has_qmp(d) ? monitor_listen(path, &d->listen_fd, err) : 0;
 	if (r < 0 || d->handoff) {
@@ -182,7 +195,7 @@ static struct xs_batch *before_start(struct domain *d)
 	xs_batch_rm(batch, path);
 	xenlayout_dm(d->dom.domid, NULL, path);
 	xs_batch_mkdir(batch, path);
-	if (d->dom.hvm) {
+	if (d->dom.hvm && !dmopt_is_xenpv(&d->r.argv)) { /* which is not PVH */
 		xenlayout_domain(d->dom.domid, "hvmloader/bios", path);
 		xs_batch_write_if_absent(batch, path, bios_of(d));
 		xenlayout_domain(d->dom.domid, "hvmloader/allow-memory-relocate", path);
@@ -422,7 +435,7 @@ static int build_env(const struct domain *d, struct strv *env, struct err *err)
 	_cleanup_(plan_fini) struct plan plan = {0};
 	int r;
 
-	if (!d->handoff) {
+	if (!d->handoff && !(d->repeat && d->r.env.len)) {
 		strv_add(env, DEFAULT_PATH);
 		strv_add(env, CONSOLE_LIMIT);
 	}
@@ -476,7 +489,7 @@ static void restrict_as_libxl(struct launch_params *params)
 /* A command line that libxl made, or one made of what libxl is told. */
 static bool is_restricted_as_libxl(const struct domain *d)
 {
-	return (d->handoff || (d->def && d->def->libxl)) &&
+	return (d->handoff || (d->repeat && d->by_libxl) || (d->def && d->def->libxl)) &&
 	       dmopt_has(&d->r.argv, "-xen-domid-restrict");
 }
 
@@ -493,7 +506,9 @@ void domain_spawn(struct domain *d)
 		.env = &env,
 		.fds = fds,
 		.fds_len = d->handoff ? handed_over_fds(d, fds) : own_fds(d, null_fd, fds),
-		.directory = d->handoff ? d->handoff->request.directory : NULL,
+		.directory = d->handoff	 ? d->handoff->request.directory
+			     : d->repeat ? d->r.directory
+					 : NULL,
 	};
 	struct err err = {0};
 	int r = build_env(d, &env, &err);
@@ -505,6 +520,7 @@ void domain_spawn(struct domain *d)
 	snprintf(helper, sizeof(helper), "%s/dm-launch", d->s->paths->helper_dir);
 	snprintf(d->waits_for, sizeof(d->waits_for), "dm-launch does not answer");
 	if (r == 0) {
+		domain_note_repeat(d, &env);
 		log_launch(d, fds, params.fds_len);
 		r = launcher_new(&d->launcher, &d->process, d->s->loop, &params, &launcher_ops,
 			domain_on_process_end, d, &err);

@@ -120,12 +120,18 @@ static const char *event_name_of(
 		return event == DOMAIN_EV_READY ? "device-model-running" : "device-model-adopted";
 	case DOMAIN_FOREIGN:
 		return event == DOMAIN_EV_FOUND_FOREIGN ? "device-model-running" : NULL;
+	case DOMAIN_BACKOFF:
+		return event == DOMAIN_EV_CLEANED_RETRY ? "device-model-failed" : NULL;
+	case DOMAIN_EXITED:
+		return event == DOMAIN_EV_CLEANED_GIVE_UP ? "device-model-exited" : NULL;
 	case DOMAIN_LOST:
 		return "device-model-lost";
 	case DOMAIN_FAILED:
 		return event == DOMAIN_EV_ADOPT_FAILED ? NULL : "device-model-failed";
 	case DOMAIN_ENDED:
 		return "device-model-stopped";
+	case DOMAIN_CLEANING_RESTART:
+		return "device-model-exited";
 	case DOMAIN_CLEANING_EXITED:
 		return from == DOMAIN_ENDING || from == DOMAIN_ENDED ? "device-model-exited"
 		       : from == DOMAIN_STOPPING_EXITED		     ? "device-model-stopped"

@@ -158,14 +158,8 @@ static int matching_definition(
 	struct definition *def = NULL;
 	int r = defset_match(m->s.defs, domain_domid(d), domain_uuid(d), domain_name(d), &def, err);
 
-	if (r < 0) {
-		return r;
-	}
-	if (!def) {
-		return err_set(err, -EINVAL, "no definition matches domain %u", domain_domid(d));
-	}
-	*ret = definition_ref(def);
-	return 0;
+	*ret = def ? definition_ref(def) : NULL;
+	return r;
 }
 
 static int backend_start(void *ctx, const char *who, const char *text, size_t len,
@@ -185,7 +179,7 @@ static int backend_start(void *ctx, const char *who, const char *text, size_t le
 		err->code = text ? -EINVAL : r;
 		return err->code;
 	}
-	if (!definition_matches(def, domain_domid(d), domain_uuid(d), domain_name(d))) {
+	if (def && !definition_matches(def, domain_domid(d), domain_uuid(d), domain_name(d))) {
 		return err_set(err, -EINVAL, "%s: its \"match\" is not domain %u",
 			definition_path(def), domain_domid(d));
 	}

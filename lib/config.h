@@ -25,6 +25,7 @@ struct config {
 	unsigned toolstack_stop_timeout_s; /* contract section 3: 60 */
 	unsigned starts_at_once;
 	unsigned handoff_timeout_s; /* dm-handoff: how long the daemon may take to accept */
+	unsigned restarts_max, restart_delay_ms, restart_window_s; /* on_exit "restart" */
 	unsigned control_clients, control_message_kib, control_queue_kib;
 	unsigned control_idle_timeout_ms; /* a message that stays half sent for so long */
 	unsigned exits_kept, events_kept;

@@ -15,6 +15,7 @@
 #include "lib/cleanup.h"
 #include "lib/deflibxl.h"
 #include "lib/defparts.h"
+#include "lib/dmopt.h"
 #include "lib/libxlconf.h"
 #include "lib/limits.h"
 #include "lib/parse.h"
@@ -275,6 +276,16 @@ static bool is_stubdom(enum definition_kind kind)
 	return kind == DEFINITION_STUBDOM_LINUX || kind == DEFINITION_STUBDOM_MINIOS;
 }
 
+/* A definition's arguments have no program before them. */
+static bool is_xenpv(const struct strv *arguments)
+{
+	_cleanup_(strv_fini) struct strv argv = {0};
+
+	strv_add(&argv, "");
+	strv_add_all(&argv, arguments);
+	return dmopt_is_xenpv(&argv);
+}
+
 /* Is it surely no device model of a PV or PVH guest? Only those can start again without losing
  * what the guest sees; where the command line is not known yet the question waits. */
 static bool surely_not_xenpv(const struct json_node *root, const struct definition *d)
@@ -292,17 +303,7 @@ static bool surely_not_xenpv(const struct json_node *root, const struct definiti
 	if (d->source != DEFINITION_ARGV) {
 		return false;
 	}
-	for (size_t i = 0; i + 1 < d->argv.len; i++) {
-		const char *option = d->argv.items[i], *value = d->argv.items[i + 1];
-
-		option += option[0] == '-' && option[1] == '-';
-		value += strncmp(value, "type=", 5) ? 0 : 5;
-		if ((!strcmp(option, "-machine") || !strcmp(option, "-M")) &&
-			!strncmp(value, "xenpv", 5) && (!value[5] || value[5] == ',')) {
-			return false;
-		}
-	}
-	return true;
+	return !is_xenpv(&d->argv);
 }
 
 static int parse_on_exit(const struct json_node *root, struct definition *d, struct err *err)
@@ -415,14 +416,9 @@ static int note_unsupported(const struct json_node *root, struct definition *d, 
 	static const char *const files[] = {"files", NULL};
 	static const char *const without_libxl[] = {"stubdom", "restore_from", NULL};
 	struct err why = {0};
-	struct json_node node;
 
 	if (d->source != DEFINITION_LIBXL) {
 		note_stubdom(root, d, &why);
-	}
-	if (!why.code && d->on_exit == ON_EXIT_RESTART && json_member(root, "on_exit", &node)) {
-		json_fail(&node, -EOPNOTSUPP, &why,
-			"\"restart\" is not supported by this version of xendmd");
 	}
 	note_keys(root, keys, &why);
 	if (d->source != DEFINITION_TYPED) {

@@ -116,7 +116,13 @@
 #define LIMIT_LOG_TAIL_BYTES 4096 /* of a device model's log, in reasons and exit records */
 #define LIMIT_LOG_REPLY_LINES 10000
 #define LIMIT_STARTS_AT_ONCE 8 /* device models between spawn and ready; the others queue */
-#define LIMIT_DMASK_KEPT 32    /* device model binaries of which it is known what they can */
+/* on_exit "restart": so often in a row, with pauses that double; a device model that has run for
+ * the window begins a new row. */
+#define LIMIT_RESTARTS 5
+#define LIMIT_RESTART_DELAY_MS 1000
+#define LIMIT_RESTART_DELAY_MAX_MS 60000
+#define LIMIT_RESTART_WINDOW_S 600
+#define LIMIT_DMASK_KEPT 32 /* device model binaries of which it is known what they can */
 #define LIMIT_RECORD_BYTES (1024 * 1024)
 #define LIMIT_FOLLOW_WARNINGS                                                                      \
 	16 /* of what follows a start; each is logged and an event as well                         \

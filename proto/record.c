@@ -57,6 +57,10 @@ static const struct field fields[] = {
 	FIELD("exe_ino", U64, process.exe_ino),
 	FIELD("argv_hash", U64, process.argv_hash),
 	FIELD_LATER("helper_pid", INT, helper_pid),
+	FIELD_LATER("by_libxl", BOOL, by_libxl),
+	FIELD_LATER("restarting", BOOL, restarting),
+	FIELD_LATER("restarts", U32, restarts),
+	FIELD_LATER("directory", STRING, directory),
 };
 
 void record_fini(struct record *r)
@@ -67,10 +71,13 @@ void record_fini(struct record *r)
 	free(r->binary);
 	free(r->log);
 	free(r->cgroup);
+	free(r->directory);
 	strv_fini(&r->argv);
+	strv_fini(&r->env);
 	strv_fini(&r->nodes);
 	strv_fini(&r->warnings);
 	json_object_put(r->steps);
+	json_object_put(r->all_steps);
 	*r = (struct record){0};
 }
 
@@ -122,6 +129,8 @@ static void encode_follow(struct json_object *json, const struct record *r)
 {
 	json_object_object_add(json, "following", json_object_new_boolean(r->following));
 	json_object_object_add(json, "steps", json_object_get(r->steps));
+	json_object_object_add(json, "all_steps", json_object_get(r->all_steps));
+	json_object_object_add(json, "env", encode_list(&r->env));
 	json_object_object_add(json, "nodes", encode_list(&r->nodes));
 	json_object_object_add(json, "warnings", encode_list(&r->warnings));
 }
@@ -261,6 +270,20 @@ static int decode_argv(struct json_object *json, struct strv *ret)
 	return json_object_object_get_ex(json, "argv", &list) ? decode_list(list, ret) : -EBADMSG;
 }
 
+static int decode_steps(struct json_object *json, const char *key, struct json_object **ret)
+{
+	struct json_object *value;
+
+	if (!json_object_object_get_ex(json, key, &value) || !value) {
+		return 0;
+	}
+	if (!json_object_is_type(value, json_type_array)) {
+		return -EBADMSG;
+	}
+	*ret = json_object_get(value);
+	return 0;
+}
+
 /* Records of daemons before it have none of these. */
 static int decode_follow(struct json_object *json, struct record *r)
 {
@@ -269,11 +292,12 @@ static int decode_follow(struct json_object *json, struct record *r)
 	if (json_object_object_get_ex(json, "following", &value)) {
 		r->following = json_object_get_boolean(value);
 	}
-	if (json_object_object_get_ex(json, "steps", &value) && value) {
-		if (!json_object_is_type(value, json_type_array)) {
-			return -EBADMSG;
-		}
-		r->steps = json_object_get(value);
+	if (decode_steps(json, "steps", &r->steps) < 0 ||
+		decode_steps(json, "all_steps", &r->all_steps) < 0) {
+		return -EBADMSG;
+	}
+	if (json_object_object_get_ex(json, "env", &value) && decode_list(value, &r->env) < 0) {
+		return -EBADMSG;
 	}
 	if (json_object_object_get_ex(json, "nodes", &value) && decode_list(value, &r->nodes) < 0) {
 		return -EBADMSG;
@@ -310,7 +334,8 @@ static int decode_object(struct json_object *json, struct record *ret, struct er
 		return err_set(err, -EBADMSG, "\"argv\" is missing or wrong");
 	}
 	if (decode_follow(json, ret) < 0) {
-		return err_set(err, -EBADMSG, "\"steps\", \"nodes\" or \"warnings\" is wrong");
+		return err_set(
+			err, -EBADMSG, "\"steps\", \"env\", \"nodes\" or \"warnings\" is wrong");
 	}
 	return 0;
 }

@@ -42,6 +42,13 @@ struct record {
 	char *binary, *log; /* may be NULL */
 	char *cgroup;	    /* of its scope, may be NULL: what it left there is swept */
 	struct strv argv;
+	bool by_libxl;	   /* the domain was made by libxl */
+	bool restarting;   /* on_exit starts it again, and it does not run yet */
+	unsigned restarts; /* so often in a row */
+	/* What a command line that can be run again was run with (daemon/domain_restart.c). */
+	struct strv env;
+	char *directory;	       /* NULL: / */
+	struct json_object *all_steps; /* as "steps", all of them */
 	/* What follows the start (proto/follow). "steps" may hold passwords and goes with the last.
 	 */
 	bool following;		   /* it is under way */

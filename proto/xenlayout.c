@@ -29,9 +29,9 @@ void xenlayout_xendmd(uint32_t domid, const char *key, char ret[XENLAYOUT_PATH_M
 	build(ret, XENLAYOUT_XENDMD_ROOT, domid, key);
 }
 
-void xenlayout_libxl(uint32_t domid, char ret[XENLAYOUT_PATH_MAX])
+void xenlayout_libxl(uint32_t domid, const char *key, char ret[XENLAYOUT_PATH_MAX])
 {
-	build(ret, "/libxl", domid, NULL);
+	build(ret, "/libxl", domid, key);
 }
 
 int xenlayout_domid_of(const char *path, const char *prefix, uint32_t *ret)

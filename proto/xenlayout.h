@@ -17,8 +17,8 @@ void xenlayout_domain(uint32_t domid, const char *key, char ret[XENLAYOUT_PATH_M
 void xenlayout_dm(uint32_t domid, const char *key, char ret[XENLAYOUT_PATH_MAX]);
 /* /local/domain/0/xendmd/G[/KEY] */
 void xenlayout_xendmd(uint32_t domid, const char *key, char ret[XENLAYOUT_PATH_MAX]);
-/* /libxl/G: there when libxl made the domain */
-void xenlayout_libxl(uint32_t domid, char ret[XENLAYOUT_PATH_MAX]);
+/* /libxl/G[/KEY]: there when libxl made the domain */
+void xenlayout_libxl(uint32_t domid, const char *key, char ret[XENLAYOUT_PATH_MAX]);
 
 /* "PREFIX/7" or "PREFIX/7/KEY" -> 7; PREFIX may be "@releaseDomain". -EINVAL for any other path,
  * -ERANGE for a number that no domain has. */

@@ -348,12 +348,6 @@ static const struct bad good[] = {
 	{QEMU(",\n\"restore_from\": \"$RUN_DIR/state\""),
 		"d.json:2: restore_from: \"restore_from\" is not supported by this version of "
 		"xendmd"},
-	{QEMU(",\n\"argv\": [\"-M\", \"xenpv\"], \"on_exit\": \"restart\""),
-		"d.json:2: on_exit: \"restart\" is not supported by this version of xendmd"},
-	{QEMU(",\n\"argv\": [\"--machine\", \"type=xenpv,x=y\"], \"on_exit\": \"restart\""),
-		"d.json:2: on_exit: \"restart\" is not supported by this version of xendmd"},
-	{QEMU(",\n\"on_exit\": \"restart\""),
-		"d.json:2: on_exit: \"restart\" is not supported by this version of xendmd"},
 	{HOST("\"user\": \"auto\", \"domid_restrict\": \"auto\", \"chroot\": true, \"namespaces\": "
 	      "\"auto\", \"seccomp\": true"),
 		"d.json:2: confinement: \"confinement\" is not supported by this version of "

@@ -42,6 +42,11 @@ static struct record sample(void)
 
 	r.following = true;
 	r.steps = json_tokener_parse("[{\"execute\":\"cont\"}]");
+	r.all_steps = json_tokener_parse("[{\"execute\":\"stop\"},{\"execute\":\"cont\"}]");
+	r.by_libxl = r.restarting = true;
+	r.restarts = 3;
+	r.directory = strdup("/root");
+	strv_add(&r.env, "LANG=C");
 	strv_add(&r.nodes, "serial/0/tty=/dev/pts/3");
 	strv_add(&r.warnings, "query-vnc: no");
 	strv_add(&r.argv, "qemu");
@@ -63,6 +68,11 @@ static void test_round_trip(void **state)
 	assert_null(back.reason);
 	assert_true(back.following);
 	assert_int_equal(json_object_array_length(back.steps), 1);
+	assert_int_equal(json_object_array_length(back.all_steps), 2);
+	assert_true(back.by_libxl && back.restarting);
+	assert_int_equal(back.restarts, 3);
+	assert_string_equal(back.directory, "/root");
+	assert_string_equal(back.env.items[0], "LANG=C");
 	assert_string_equal(back.nodes.items[0], "serial/0/tty=/dev/pts/3");
 	assert_int_equal(back.warnings.len, 1);
 	assert_int_equal(back.start_ms, -1);

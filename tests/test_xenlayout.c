@@ -35,7 +35,7 @@ static void test_paths(void **state)
 		cases[i].build(cases[i].domid, cases[i].key, path);
 		assert_string_equal(path, cases[i].path);
 	}
-	xenlayout_libxl(7, path);
+	xenlayout_libxl(7, NULL, path);
 	assert_string_equal(path, "/libxl/7");
 }
 
