@@ -4,7 +4,7 @@
 # What building and testing need on Debian 12, installed once. Sourced by tests/run and tests/demo.
 BUILD_PACKAGES=(gcc meson ninja-build pkg-config libxen-dev libevent-dev libsystemd-dev libjson-c-dev
 	libcmocka-dev scdoc)
-TEST_PACKAGES=(clang llvm clang-format jq socat git procps python3
+TEST_PACKAGES=(clang llvm clang-format jq socat git procps python3 python3-jsonschema
 	qemu-system-x86)
 
 install_packages()
