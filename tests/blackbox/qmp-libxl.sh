@@ -117,6 +117,12 @@ says "$(LIBXL)" <<END
 END
 rm "$W/answers/human-monitor-command"
 
+says "$(LIBXL)" <<END
+	shut
+	want $GREETING
+	eof
+END
+
 step 'a descriptor reaches QEMU, from libxl and as xenopsd sends it'
 says "$(LIBXL)" <<END
 	want $GREETING
