@@ -25,7 +25,9 @@ int typed_check_whole(const struct json_node *qemu, struct err *err);
 struct typed_context {
 	const struct subst_values *values; /* NULL: a text with a placeholder stands as it is */
 	unsigned qemu_version;		   /* MAJOR * 100 + MINOR; 0: QEMUOPT_OLDEST */
-	bool whole; /* check it as typed_check_whole(), as it will be started */
+	/* Check it as typed_check_whole(), as it will be started: VALUES must be given, and a Xen
+	 * machine is told its domain. */
+	bool whole;
 };
 
 /* QEMU (borrowed) has passed typed_check(). Appends its options to RET; FILES gets the names

@@ -224,6 +224,7 @@ int typed_build(struct json_object *qemu, const struct typed_context *context, s
 	_cleanup_json_ struct json_object *expanded = NULL;
 	struct typed_emit e = {.d = ret,
 		.files = files,
+		.domid = context->whole ? context->values->values[SUBST_DOMID] : NULL,
 		.version = context->qemu_version ? context->qemu_version : QEMUOPT_OLDEST};
 	int r = 0;
 

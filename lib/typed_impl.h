@@ -60,6 +60,7 @@ struct typed_emit {
 	struct vmdesc *d;
 	struct strv *files;
 	struct json_object *root; /* placeholders replaced */
+	const char *domid;	  /* of the guest; NULL: a part of a machine */
 	unsigned version;
 };
 

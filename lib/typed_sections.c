@@ -355,6 +355,24 @@ static void emit_machine_option(struct typed_emit *e)
 	}
 }
 
+/* A Xen machine serves one domain, of which the description needs to know nothing. */
+static void emit_domain(struct typed_emit *e)
+{
+	struct json_object *machine = json_object_object_get(e->root, "machine");
+	const char *type = typed_text(machine, "type"),
+		   *accel = typed_text(machine, "acceleration");
+	bool pv = type && !strncmp(type, "xenpv", 5) && strncmp(type, "xenpvh", 6) != 0;
+
+	if (!e->domid || !type ||
+		(strncmp(type, "xen", 3) && (!accel || strncmp(accel, "xen", 3)))) {
+		return;
+	}
+	vmdesc_text(e->d, "-xen-domid", "%s", e->domid);
+	if (pv) {
+		vmdesc_switch(e->d, "-xen-attach");
+	}
+}
+
 static void emit_qmp_socket(struct typed_emit *e, struct json_object *socket)
 {
 	const char *protocol = typed_text(socket, "protocol");
@@ -510,6 +528,7 @@ static void emit_smp(struct typed_emit *e)
 
 void typed_emit_machine(struct typed_emit *e)
 {
+	emit_domain(e);
 	emit_identity(e);
 	emit_machine_option(e);
 	emit_text(e, e->root, "cpu_model", "-cpu");

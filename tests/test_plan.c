@@ -191,6 +191,29 @@ static void test_build(void **state)
 	plan_fini(&plan);
 }
 
+/* A Xen machine is told its domain. */
+static void test_build_typed(void **state)
+{
+	_cleanup_definition_ struct definition *d =
+		parse("{\"match\": {\"domid\": 7}, \"kind\": \"qemu\", \"binary\": \"dm\", "
+		      "\"qemu\": {\"name\": "
+		      "\"$NAME\", \"machine\": {\"type\": \"xenpv\"}, \"memory\": {\"size\": "
+		      "\"${MEMORY_MIB}M\"}}}");
+	static const char *const want[] = {"-xen-domid", "7", "-xen-attach", "-name", "we,,b $1",
+		"-machine", "xenpv", "-m", "512M"};
+	struct place *p = *state;
+	struct plan_config config = {.libexec_dir = p->dirs};
+	struct err err = {0};
+	struct plan plan;
+
+	assert_int_equal(plan_build(d, &context, &config, &plan, &err), 0);
+	assert_int_equal(plan.argv.len, ARRAY_SIZE(want) + 1);
+	for (size_t i = 0; i < ARRAY_SIZE(want); i++) {
+		assert_string_equal(plan.argv.items[i + 1], want[i]);
+	}
+	plan_fini(&plan);
+}
+
 /* CONTEXT has neither name nor anything else but a number. */
 static void test_build_fails(void **state)
 {
@@ -346,6 +369,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_find_program, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_build, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_build_typed, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_build_fails, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_size, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_backends, setup, teardown),

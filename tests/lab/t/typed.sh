@@ -1,0 +1,44 @@
+#!/bin/bash
+# SPDX-FileCopyrightText: The xendmd authors
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# lab: timeout=240
+#
+# An HVM guest whose device model is described by "qemu" alone: it runs, its firmware is through, its
+# disk is there; a description that is no whole machine starts nothing and says why.
+. "$(dirname "$0")/lib.sh"
+
+truncate -s 4M 'a,b.raw'
+
+typed_definition()
+{
+	cat <<-END
+		{ "match": { "name": "$1" }, "kind": "qemu",
+		  "qemu": { "name": "\$NAME", "machine": { "type": "xenfv", "options": "suppress-vmdesc=on" },
+		            "memory": { "size": "\${MEMORY_MIB}M" }, "vga": "none",
+		            "knobs": { "no_defaults": true, "no_user_config": true, "no_shutdown": true },
+		            "devices": [
+		              { "kind": "raw", "args": [ "-display", "none" ] },
+		              { "kind": "char", "backend": "pty", "driver": "serial", "id": "s0" },
+		              { "kind": "legacy_serial", "chardev": "s0" },
+		              { "kind": "block", "driver": "ide-hd", "id": "d0", "device_id": "disk", "format": "raw",
+		                "file": "$PWD/a,b.raw", "bus": "${2:-ide.0}" } ] } }
+	END
+}
+
+snapshot before
+typed_definition typed1 nowhere | dmctl check /dev/stdin >said && fail "a bus that is nowhere is taken"
+grep -q 'qemu.devices\[3\].bus: nothing here is called "nowhere"' said || fail "said: $(cat said)"
+
+typed_definition typed1 | define typed1
+mkdom_create typed1 --running
+wait_state "$DOMID" running 60
+tr '\0' ' ' <"/proc/$(dm_field "$DOMID" pid)/cmdline" | grep -qF "file=$PWD/a,,b.raw" || fail "the comma"
+qmp "/run/xendmd/dm/$DOMID/qmp" '{"execute":"query-block"}' | jq -e '[.return[].device] | index("d0")' \
+	|| fail "no disk"
+wait_until 60 xenstore-exists "/local/domain/$DOMID/serial/0/tty"
+wait_until 90 firmware_ran "$DOMID"
+grep -i deprecat /var/log/xen/qemu-dm-typed1.log && fail "a deprecated option"
+mkdom_destroy "$DOMID"
+wait_until 30 status_empty
+undefine typed1
+snapshot_same before
