@@ -173,7 +173,8 @@ int plan_build(const struct definition *d, const struct plan_context *context,
 /* The same for a libxl configuration alone. AS_LIBXL: exactly what libxl 4.17 runs. */
 int plan_libxl(const struct libxlconf *c, bool as_libxl, const struct plan_context *context,
 	const struct plan_config *config, struct plan *ret, struct err *err);
-/* The same for a typed description (lib/typed) alone, a part of a machine as well as a whole one. */
+/* The same for a typed description (lib/typed) alone, a part of a machine as well as a whole one.
+ */
 int plan_typed(struct json_object *qemu, const struct plan_context *context,
 	const struct plan_config *config, struct plan *ret, struct err *err);
 /* The same for a command line that was handed over: ARGV (its argv[0] gives way to the binary) and
