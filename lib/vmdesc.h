@@ -32,7 +32,7 @@ struct vmdesc_property {
 
 struct vmdesc_option {
 	enum vmdesc_kind kind;
-	const char *name; /* "-device"; NULL: verbatim */
+	const char *name;   /* "-device"; NULL: verbatim */
 	const char *prefix; /* what stands before a list: "unix:"; NULL: nothing */
 	char *text;
 	struct vmdesc_property *properties;
