@@ -31,6 +31,8 @@ static const struct text_key {
 	{"script_dir", XEN_SCRIPT_DIR, TEXT_DIRS, offsetof(struct config, script_dir)},
 	{"handoff_fallback", CONFIG_FALLBACK_FAIL, TEXT_FALLBACK,
 		offsetof(struct config, handoff_fallback)},
+	{"proxy_fallback", CONFIG_FALLBACK_RUN, TEXT_FALLBACK,
+		offsetof(struct config, proxy_fallback)},
 };
 
 #define NUMBER(name, standard, min, max)                                                           \

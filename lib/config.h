@@ -14,17 +14,18 @@
 #include "lib/err.h"
 
 #define CONFIG_FALLBACK_FAIL "fail" /* the domain's creation */
-#define CONFIG_FALLBACK_RUN "run"   /* QEMU without the daemon */
+#define CONFIG_FALLBACK_RUN "run"   /* QEMU, or Xen's own proxy, without the daemon */
 
 struct config {
 	char *default_binary, *libexec_dir, *firmware_dir, *script_dir;
 	char *handoff_fallback; /* CONFIG_FALLBACK_*: dm-handoff, when the daemon is away */
+	char *proxy_fallback;	/* the same of vchan-socket-proxy */
 	struct definition_limits limits; /* defaults of a definition's limits */
 	unsigned quit_timeout_s, term_timeout_s, kill_timeout_s; /* the rungs of a stop */
 	unsigned name_timeout_s;	   /* how long a new domain may stay without a name */
 	unsigned toolstack_stop_timeout_s; /* contract section 3: 60 */
 	unsigned starts_at_once;
-	unsigned handoff_timeout_s; /* dm-handoff: how long the daemon may take to accept */
+	unsigned handoff_timeout_s; /* of both: how long the daemon may take to accept */
 	unsigned restarts_max, restart_delay_ms, restart_window_s; /* on_exit "restart" */
 	unsigned control_clients, control_message_kib, control_queue_kib;
 	unsigned control_idle_timeout_ms; /* a message that stays half sent for so long */

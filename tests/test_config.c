@@ -43,6 +43,7 @@ static const struct {
 		"x.json:1: kill_timeout_s: must be a whole number, is a string"},
 	{"{\"handoff_fallback\": \"maybe\"}",
 		"x.json:1: handoff_fallback: must be \"fail\" or \"run\", is \"maybe\""},
+	{"{\"proxy_fallback\": \"\"}", "x.json:1: proxy_fallback: must not be empty"},
 	{"{\"handoff_timeout_s\": 61}", "x.json:1: handoff_timeout_s: must be from 1 to 60, is 61"},
 	{"{\"starts_at_once\": 4294967297}",
 		"x.json:1: starts_at_once: must be from 1 to 1024, is 4294967297"},
@@ -77,8 +78,10 @@ static void assert_same(const struct config *a, const struct config *b)
 	assert_string_equal(a->firmware_dir, b->firmware_dir);
 	assert_string_equal(a->script_dir, b->script_dir);
 	assert_string_equal(a->handoff_fallback, b->handoff_fallback);
+	assert_string_equal(a->proxy_fallback, b->proxy_fallback);
 	x.default_binary = x.libexec_dir = x.firmware_dir = x.script_dir = NULL;
 	x.handoff_fallback = y.handoff_fallback = NULL;
+	x.proxy_fallback = y.proxy_fallback = NULL;
 	y.default_binary = y.libexec_dir = y.firmware_dir = y.script_dir = NULL;
 	/* without the padding behind the last field */
 	assert_memory_equal(
