@@ -18,6 +18,7 @@
 struct loop;
 struct events;
 struct control;
+struct proxy;
 struct handoff;
 
 /* A call that is answered later. It outlives its client; completing it then does nothing. */
@@ -52,6 +53,8 @@ struct control_backend {
 		void *ctx, const char *who, bool force, struct control_call *call, struct err *err);
 	/* HANDOFF is taken over when 0 is returned; its call is the one to complete. */
 	int (*handoff)(void *ctx, struct handoff *handoff, struct err *err);
+	/* As handoff, with PROXY. */
+	int (*proxy)(void *ctx, struct proxy *proxy, struct err *err);
 	/* One QMP command; completes with {"return": …}. -EPERM: not for who may only look. */
 	int (*qmp)(void *ctx, const char *who, bool root, const char *command,
 		struct json_object *arguments, struct control_call *call, struct err *err);

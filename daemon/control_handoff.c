@@ -28,12 +28,12 @@ void control_drop(struct control_call *call)
 	control_complete(call, NULL);
 }
 
-static int peer_pid(int fd, pid_t *ret, struct err *err)
+int call_peer_pid(const struct control_call *call, pid_t *ret, struct err *err)
 {
 	struct ucred cred;
 	socklen_t len = sizeof(cred);
 
-	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) < 0) {
+	if (getsockopt(call->client->fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) < 0) {
 		return err_set_errno(err, -errno, "the caller's number");
 	}
 	*ret = cred.pid;
@@ -54,7 +54,7 @@ static int take_request(struct control_call *call, struct json_object *parameter
 	}
 	r = handoff_decode(parameters, fds ? fds->len : 0, &handoff->request, err);
 	if (r == 0) {
-		r = peer_pid(call->client->fd, &handoff->helper, err);
+		r = call_peer_pid(call, &handoff->helper, err);
 	}
 	if (r < 0) {
 		return r;

@@ -352,7 +352,7 @@ static const struct method {
 	{VARLINK_INTERFACE ".Audit", NULL, false},
 	{VARLINK_INTERFACE ".Metrics", NULL, false},
 	{VARLINK_INTERFACE ".Handoff", method_handoff, true},
-	{VARLINK_INTERFACE ".ProxyVchan", NULL, true},
+	{VARLINK_INTERFACE ".ProxyVchan", method_proxy_vchan, true},
 };
 
 static bool is_interface(const char *name, size_t len)

@@ -122,8 +122,10 @@ void call_complete_with(struct control_call *call, const char *name, struct json
 void method_render(struct control_call *call, struct json_object *parameters);
 void method_check(struct control_call *call, struct json_object *parameters);
 
-/* Handler of Handoff (control_handoff.c). */
+/* Handlers of Handoff (control_handoff.c) and ProxyVchan (control_proxy.c). */
 void method_handoff(struct control_call *call, struct json_object *parameters);
+void method_proxy_vchan(struct control_call *call, struct json_object *parameters);
+int call_peer_pid(const struct control_call *call, pid_t *ret, struct err *err);
 
 /* Handlers of List with more, Events (control_stream.c), Logs (control_logs.c). */
 void stream_list(struct control_call *call, const char *who);

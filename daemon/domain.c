@@ -272,6 +272,7 @@ void domain_post(struct domain *d, enum domain_event event)
 		d->gone = true;
 		domain_watch_name(d, false); /* a successor has watches of its own */
 		domain_watch_image(d, false);
+		domain_proxy_end(d);
 		tell_guest(d);
 	}
 	if (d->busy) {
@@ -371,6 +372,7 @@ void domain_detach(struct domain *d)
 	domain_fail_call(d, &d->start_call, -ECANCELED, "xendmd is stopping");
 	domain_fail_call(d, &d->stop_call, -ECANCELED, "xendmd is stopping");
 	domain_handoff_detach(d);
+	domain_proxy_detach(d);
 	store_cancel(d->s->store, d->xs_request);
 	store_cancel(d->s->store, d->follow.xs_request);
 	domain_watch_name(d, false);
@@ -393,12 +395,16 @@ void domain_detach(struct domain *d)
 
 void domain_begin(struct domain *d)
 {
+	domain_proxy_adopt(d);
 	domain_post(d, DOMAIN_EV_LOOK);
 }
 
 void domain_update(struct domain *d, const struct toolstack_domain *dom)
 {
 	d->dom = *dom;
+	if (dom->dying) {
+		domain_proxy_end(d);
+	}
 	if (dom->dying || dom->shutdown) {
 		tell_guest(d);
 	}

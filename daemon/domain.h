@@ -28,11 +28,13 @@ struct exits;
 struct handoff;
 struct loop;
 struct paths;
+struct proxy;
 struct qmp_policy;
 struct qmp_total;
 struct record;
 struct scope_bus;
 struct store;
+struct xs_batch;
 
 /* What all domains use. Owned by the manager, outlives every domain. */
 struct domain_services {
@@ -101,6 +103,20 @@ void domain_look_again(struct domain *d);
 int domain_handoff(struct domain *d, struct handoff *handoff, struct err *err);
 /* DEF may be NULL for a PV guest of libxl's: its backends are served. CALL is taken over when 0 is
  * returned and completed when the device model runs or has ended. */
+/* P, whose call was not accepted yet, is taken over when 0 is returned. -EALREADY: D's QMP is
+ * served already. */
+int domain_proxy_take(struct domain *d, struct proxy *p, struct err *err);
+/* STUB changed, which may be the one that D's device model is in. */
+void domain_proxy_on_down(struct domain *d, const struct toolstack_domain *stub);
+/* image/qmp-proxy-pid changed, by a watch with the token DOMAIN_TOKEN_PROXY "/G". */
+#define DOMAIN_TOKEN_PROXY "proxy"
+void domain_proxy_on_node(struct domain *d);
+/* Of a clean stop: our number out of xenstore. False: there is none of D's. */
+bool domain_proxy_leave(const struct domain *d, struct xs_batch *batch);
+/* At start-up, of domain DOMID's run directory, in which no domain's record is: a proxy's is, of a
+ * domain that lives. If of one that does not, its sockets are removed. */
+bool domain_proxy_survives(const struct domain_services *s, uint32_t domid);
+/* CALL is taken over when 0 is returned and completed when the device model runs or has ended. */
 int domain_start(
 	struct domain *d, struct definition *def, struct control_call *call, struct err *err);
 int domain_stop(struct domain *d, bool force, struct control_call *call, struct err *err);

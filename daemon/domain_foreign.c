@@ -44,10 +44,10 @@ static bool option_is(const struct strv *argv, const char *option, uint32_t domi
 }
 
 /* The one place that tells ours from theirs: dm-handoff and dm-launch have the command line of the
- * device model that they stand for. */
+ * device model that they stand for. Xen's own proxy has the name of ours. */
 bool domain_is_our_helper(pid_t pid)
 {
-	static const char *const helpers[] = {HANDOFF_PROGRAM, "dm-launch"};
+	static const char *const helpers[] = {HANDOFF_PROGRAM, "dm-launch", PROXY_PROGRAM};
 	char exe[PATH_MAX];
 	const char *name;
 

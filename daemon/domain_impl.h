@@ -8,6 +8,7 @@
 #include "daemon/control.h"
 #include "daemon/dmlog.h"
 #include "daemon/domain.h"
+#include "daemon/proxy.h"
 #include "daemon/handoff.h"
 #include "daemon/helperproc.h"
 #include "daemon/launcher.h"
@@ -118,6 +119,7 @@ struct domain {
 	struct helperproc *destroyer; /* on_exit destroy under way */
 	struct control_call *start_call, *stop_call;
 	struct handoff *handoff; /* its toolstack waits, or an earlier daemon let it wait */
+	struct proxy *proxy;	 /* its QMP in another toolstack's stub domain; NULL: not ours */
 };
 
 #define DOMAIN_FOR_LOG(d)                                                                          \
@@ -280,6 +282,16 @@ bool domain_handoff_holds_state(const struct domain *d);
 /* Of a handoff that is there. */
 char *domain_handoff_log(const struct domain *d); /* caller frees; NULL: none */
 int domain_handoff_first_fd(const struct domain *d);
+/* domain_proxy.c; but for the first they do nothing without a proxy */
+/* Takes P over, of an earlier daemon. */
+void domain_proxy_begin_again(struct domain *d, struct proxy *p);
+void domain_proxy_end(struct domain *d); /* the guest goes */
+/* The daemon ends: the session closes, what a later one goes by stays. */
+void domain_proxy_detach(struct domain *d);
+/* domain_proxy_adopt.c: takes up what an earlier daemon left for D. */
+void domain_proxy_adopt(struct domain *d);
+/* Those of a proxy that nobody serves. */
+void domain_proxy_remove_sockets(const struct domain_services *s, const struct proxy_record *r);
 /* domain_clean.c */
 /* Writes the exit record if one is due. */
 void domain_note_exit(struct domain *d);

@@ -24,7 +24,7 @@ struct qmp_call {
 
 static bool is_open(const struct domain *d)
 {
-	return d->monitor && d->state == DOMAIN_RUNNING;
+	return d->monitor && (d->state == DOMAIN_RUNNING || (d->proxy && d->proxy->serving));
 }
 
 int domain_qmp_serve_fd(
@@ -145,7 +145,7 @@ int domain_qmp(struct domain *d, bool root, const char *command, struct json_obj
 	if (!c) {
 		return err_set(err, -ENOMEM, "out of memory");
 	}
-	if (!d->monitor || d->state != DOMAIN_RUNNING) {
+	if (!is_open(d)) {
 		free(c);
 		return err_set(err, -ESRCH, "domain %u: its device model is %s%s", d->dom.domid,
 			dm_state_name(d->r.state),
@@ -182,7 +182,7 @@ void domain_qmp_event(void *ctx, const char *name, struct json_object *data)
 	struct domain *d = ctx;
 	struct json_object *json;
 
-	if (d->state != DOMAIN_RUNNING) {
+	if (!is_open(d)) {
 		return; /* part of a start or an end, which has events of its own */
 	}
 	json = domain_event_json(d, "qmp-event");

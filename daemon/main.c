@@ -73,15 +73,24 @@ struct program {
 	struct loop_signal term, interrupt, hangup;
 	struct loop_timer watchdog, status;
 	int64_t watchdog_ms;
+	bool leaving;
 };
+
+static void on_left(void *ctx)
+{
+	loop_quit(((struct program *)ctx)->loop);
+}
 
 static void on_terminate(void *arg)
 {
 	struct program *p = arg;
 
-	log_notice("stopping; device models go on");
-	sd_notify(0, "STOPPING=1");
-	loop_quit(p->loop);
+	if (!p->leaving) {
+		p->leaving = true;
+		log_notice("stopping; device models go on");
+		sd_notify(0, "STOPPING=1");
+		manager_leave(p->manager, on_left, p);
+	}
 }
 
 static void on_hangup(void *arg)

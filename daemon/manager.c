@@ -252,6 +252,7 @@ static void on_appeared(void *ctx, const struct toolstack_domain *dom)
 	if (d) {
 		begin_or_adopt(m, d, manager_claim_record(m, dom));
 		manager_give_handoff(m, d);
+		manager_give_proxies(m);
 	}
 }
 
@@ -259,6 +260,7 @@ static void on_update(void *ctx, const struct toolstack_domain *dom)
 {
 	struct manager_entry *entry = find_exact(ctx, dom->domid, dom->uuid);
 
+	manager_tell_proxies(ctx, dom);
 	if (entry) {
 		domain_update(entry->d, dom);
 	}
@@ -438,6 +440,7 @@ int manager_new(struct manager **ret, const struct manager_params *params, struc
 	TAILQ_INIT(&m->all);
 	TAILQ_INIT(&m->queue);
 	TAILQ_INIT(&m->handoffs);
+	TAILQ_INIT(&m->proxies);
 	paths_init(&m->paths);
 	m->config = *params->config;
 	*params->config = (struct config){0};
@@ -480,6 +483,7 @@ struct manager *manager_free(struct manager *m)
 	m->on_change = NULL;
 	loop_timer_stop(&m->orphans);
 	manager_drop_handoffs(m);
+	manager_drop_proxies(m);
 	free_domains(m);
 	manager_free_records(m);
 	if (m->control) {

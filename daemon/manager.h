@@ -20,6 +20,9 @@ struct manager_params {
 
 /* Opens everything, takes up records, begins to watch. -errno with ERR. */
 int manager_new(struct manager **ret, const struct manager_params *params, struct err *err);
+/* A clean stop begins: takes out of xenstore what names this process. FN comes once, perhaps from
+ * within, at most a few seconds later; then manager_free(). */
+void manager_leave(struct manager *m, void (*fn)(void *ctx), void *ctx);
 /* Leaves every device model running. Returns NULL. */
 struct manager *manager_free(struct manager *m);
 

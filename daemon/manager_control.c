@@ -331,6 +331,7 @@ const struct control_backend manager_backend = {
 	.start = backend_start,
 	.stop = backend_stop,
 	.handoff = manager_handoff,
+	.proxy = manager_proxy,
 	.qmp = backend_qmp,
 	.restart = backend_restart,
 	.reload = backend_reload,

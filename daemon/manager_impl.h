@@ -7,6 +7,7 @@
 
 #include "daemon/control.h"
 #include "daemon/domain.h"
+#include "daemon/proxy.h"
 #include "daemon/handoff.h"
 #include "daemon/loop.h"
 #include "daemon/manager.h"
@@ -46,6 +47,7 @@ struct manager {
 	struct manager_list all, queue;
 	LIST_HEAD(, manager_record) records;
 	TAILQ_HEAD(, handoff) handoffs; /* for domains that the watcher has not told of yet */
+	TAILQ_HEAD(, proxy) proxies;	/* as well */
 	struct loop_timer orphans;	/* while there are records that nobody claimed */
 	unsigned count, starting;
 	struct qmp_total qmp_total;
@@ -53,6 +55,8 @@ struct manager {
 	void (*on_change)(void *ctx);
 	void (*on_reloading)(void *ctx, bool begins);
 	void *change_ctx;
+	void (*on_left)(void *ctx);
+	void *left_ctx;
 };
 
 /* The living domain of that number, or the last of those that are still being cleaned. */
@@ -76,6 +80,14 @@ int manager_handoff(void *ctx, struct handoff *handoff, struct err *err);
 /* D has appeared: gives it what waits for it. */
 void manager_give_handoff(struct manager *m, struct domain *d);
 void manager_drop_handoffs(struct manager *m);
+
+/* manager_proxy.c */
+int manager_proxy(void *ctx, struct proxy *p, struct err *err);
+/* A domain has appeared: gives those that waited for it to their guests. */
+void manager_give_proxies(struct manager *m);
+void manager_drop_proxies(struct manager *m);
+/* STUB changed: some guest's device model may be in it. */
+void manager_tell_proxies(struct manager *m, const struct toolstack_domain *stub);
 
 /* manager_control.c */
 extern const struct control_backend manager_backend;

@@ -114,6 +114,8 @@ static void load_without_record(struct manager *m, uint32_t domid, const char *d
 
 	if (is_unreadable(dir)) {
 		remove_unowned(m, domid, dir);
+	} else if (domain_proxy_survives(&m->s, domid)) {
+		return;				       /* its domain takes it up */
 	} else if (fsutil_remove_dir(dir, &err) < 0) { /* nothing was ever allowed to run */
 		log_error("%s", err.text);
 	}

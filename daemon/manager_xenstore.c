@@ -53,6 +53,11 @@ static void on_watch(void *ctx, const char *path, const char *token)
 		if (entry) {
 			domain_on_image(entry->d);
 		}
+	} else if (xenlayout_domid_of(token, DOMAIN_TOKEN_PROXY, &domid) == 0) {
+		entry = manager_find(m, domid);
+		if (entry) {
+			domain_proxy_on_node(entry->d);
+		}
 	} else if (!strcmp(token, TOKEN_DM) && !strcmp(path, DM_ROOT)) {
 		look_at_starting(m);
 	} else if (!strcmp(token, TOKEN_DM) && xenlayout_domid_of(path, DM_ROOT, &domid) == 0) {

@@ -167,6 +167,11 @@ static int fake_handoff(void *ctx, struct handoff *handoff, struct err *err)
 	return 0;
 }
 
+static int fake_proxy(void *ctx, struct proxy *proxy, struct err *err)
+{
+	return err_set(err, -EALREADY, "its QMP is served already");
+}
+
 static int fake_qmp(void *ctx, const char *who, bool root, const char *command,
 	struct json_object *arguments, struct control_call *call, struct err *err)
 {
@@ -211,6 +216,7 @@ const struct control_backend fake_control_backend = {
 	.start = fake_start,
 	.stop = fake_stop,
 	.handoff = fake_handoff,
+	.proxy = fake_proxy,
 	.qmp = fake_qmp,
 	.restart = fake_restart,
 	.reload = fake_reload,

@@ -1,0 +1,193 @@
+/* SPDX-FileCopyrightText: The xendmd authors
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "daemon/helpers/daemoncall.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <time.h>
+
+#include "lib/cleanup.h"
+#include "lib/config.h"
+#include "lib/limits.h"
+
+#define BACKLOG_MS 20
+#define FDS_MAX 8
+
+int64_t daemoncall_now_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+}
+
+void daemoncall_end(struct daemoncall *c)
+{
+	close_p(&c->sock);
+	varlink_framer_fini(&c->in);
+	c->in = (struct varlink_framer){.max = LIMIT_CONTROL_MESSAGE_BYTES};
+}
+
+static int wait_for(struct daemoncall *c, short events, int64_t until_ms)
+{
+	for (;;) {
+		struct pollfd fds[2] = {
+			{.fd = c->sock, .events = events}, {.fd = c->watched, .events = POLLIN}};
+		int64_t left = until_ms - daemoncall_now_ms();
+		int r = poll(fds, 2, left <= 0 ? 0 : left < INT_MAX ? (int)left : INT_MAX);
+
+		if (r < 0 && errno != EINTR) {
+			return -errno;
+		}
+		if (r > 0) {
+			return fds[0].revents ? 0 : -ECHILD;
+		}
+		if (left <= 0) {
+			return -ETIMEDOUT;
+		}
+	}
+}
+
+/* A backlog that is full (EAGAIN) is a slow daemon. */
+static int connect_daemon(struct daemoncall *c, int64_t until_ms)
+{
+	struct sockaddr_un addr = {.sun_family = AF_UNIX};
+	struct paths paths;
+
+	paths_init(&paths);
+	if (snprintf(addr.sun_path, sizeof(addr.sun_path), "%s/control", paths.run_dir) >=
+		(int)sizeof(addr.sun_path)) {
+		return -ENAMETOOLONG;
+	}
+	daemoncall_end(c);
+	c->sock = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (c->sock < 0) {
+		return -errno;
+	}
+	while (connect(c->sock, (const struct sockaddr *)&addr, sizeof(addr)) < 0) {
+		if (errno != EAGAIN && errno != EINTR) {
+			return -errno;
+		}
+		poll(NULL, 0, BACKLOG_MS);
+		if (daemoncall_now_ms() >= until_ms) {
+			return -ETIMEDOUT;
+		}
+	}
+	return 0;
+}
+
+/* The descriptors go with the first bytes. */
+static ssize_t send_part(
+	struct daemoncall *c, const char *text, size_t len, const int *fds, unsigned fds_len)
+{
+	union {
+		struct cmsghdr align;
+		char bytes[CMSG_SPACE(FDS_MAX * sizeof(int))];
+	} control = {0};
+	struct iovec iov = {.iov_base = (char *)text, .iov_len = len};
+	struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
+	struct cmsghdr *header;
+
+	if (fds_len) {
+		msg.msg_control = &control;
+		msg.msg_controllen = CMSG_SPACE(fds_len * sizeof(int));
+		header = CMSG_FIRSTHDR(&msg);
+		header->cmsg_level = SOL_SOCKET;
+		header->cmsg_type = SCM_RIGHTS;
+		header->cmsg_len = CMSG_LEN(fds_len * sizeof(int));
+		memcpy(CMSG_DATA(header), fds, fds_len * sizeof(int));
+	}
+	return sendmsg(c->sock, &msg, MSG_NOSIGNAL);
+}
+
+static int send_all(struct daemoncall *c, const char *text, size_t len, const int *fds,
+	unsigned fds_len, int64_t until_ms)
+{
+	size_t done = 0;
+
+	while (done < len) {
+		ssize_t n = send_part(c, text + done, len - done, fds, done ? 0 : fds_len);
+		int r = 0;
+
+		if (n > 0) {
+			done += n;
+		} else if (errno == EAGAIN) {
+			r = wait_for(c, POLLOUT, until_ms);
+		} else if (errno != EINTR) {
+			r = -errno;
+		}
+		if (r < 0) {
+			return r;
+		}
+	}
+	return 0;
+}
+
+int daemoncall_begin(struct daemoncall *c, const char *method, struct json_object *parameters,
+	const int *fds, unsigned fds_len, int64_t until_ms)
+{
+	struct json_object *call = parameters ? varlink_call_new(method, parameters, true) : NULL;
+	size_t len = 0;
+	const char *text = call ? varlink_encode(call, &len) : NULL;
+	int r = !text ? -ENOMEM : fds_len > FDS_MAX ? -E2BIG : connect_daemon(c, until_ms);
+
+	if (r == 0) {
+		r = send_all(c, text, len, fds, fds_len, until_ms);
+	}
+	json_object_put(call);
+	return r;
+}
+
+/* -EAGAIN: not all of an answer has come. */
+static int take_answer(struct daemoncall *c, struct varlink_reply *ret)
+{
+	char buf[4096];
+	const char *text;
+	struct err err;
+	size_t len;
+
+	while (!varlink_next(&c->in, &text, &len)) {
+		ssize_t n = recv(c->sock, buf, sizeof(buf), MSG_DONTWAIT);
+
+		if (n < 0 && (errno == EAGAIN || errno == EINTR)) {
+			return -EAGAIN;
+		}
+		if (n <= 0) {
+			return -ENOTCONN;
+		}
+		if (varlink_feed(&c->in, buf, n) < 0) {
+			return -EBADMSG;
+		}
+	}
+	return varlink_reply_parse(text, len, ret, &err) < 0 ? -EBADMSG : 0;
+}
+
+int daemoncall_next(struct daemoncall *c, int64_t until_ms, struct varlink_reply *ret)
+{
+	for (;;) {
+		int r = take_answer(c, ret);
+
+		if (r == -EAGAIN) {
+			r = wait_for(c, POLLIN, until_ms);
+		} else {
+			return r;
+		}
+		if (r < 0) {
+			return r;
+		}
+	}
+}
+
+int daemoncall_last(struct daemoncall *c, struct varlink_reply *ret)
+{
+	if (c->sock < 0) {
+		return -EAGAIN;
+	}
+	shutdown(c->sock, SHUT_RDWR);
+	return take_answer(c, ret);
+}
