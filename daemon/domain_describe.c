@@ -24,7 +24,9 @@ static void fill_status(const struct domain *d, struct dm_status *ret)
 		.source = known ? d->r.source : NULL,
 		.since_ms = known ? d->r.since_ms : 0,
 		.start_ms = d->r.start_ms,
-		.qmp = domain_qmp_path(d, QMP_CLASS_ADMIN),
+		.qmp = d->monitor && monitor_is_absent(d->monitor)
+			       ? NULL
+			       : domain_qmp_path(d, QMP_CLASS_ADMIN),
 		.log = d->r.log,
 		.reason =
 			d->r.state == DM_EXITED || d->r.state == DM_FAILED || d->r.state == DM_LOST

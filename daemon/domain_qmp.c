@@ -62,6 +62,7 @@ void domain_qmp_open(struct domain *d)
 		return;
 	}
 	domain_on_qmp_policy(d);
+	monitor_set_heartbeat(d->monitor, (int64_t)d->s->config->qmp_heartbeat_s * 1000);
 	domain_run_dir(d, "qmp", path, sizeof(path));
 	if (domain_qmp_serve(d, QMP_CLASS_ADMIN, path, &err) < 0) {
 		domain_log(d, LOG_LVL_WARNING, "no QMP socket for others: %s", err.text);

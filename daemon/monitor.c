@@ -267,8 +267,11 @@ static void on_absent_long(void *arg)
 	struct monitor *m = arg;
 	struct err err;
 
-	err_set(&err, -ENOTCONN, "its device model has no QMP");
+	err_set(&err, -ENOTCONN, "the device model has no QMP");
 	qmpmux_refuse(m->mux, &err, loop_monotonic_ms());
+	if (m->ops->on_absent && !m->dead) {
+		m->ops->on_absent(m->ctx);
+	}
 	settle(m);
 }
 

@@ -33,6 +33,8 @@ struct monitor_ops {
 	void (*on_lost)(void *ctx, const struct err *err);
 	/* These may be NULL. It broke the rules; it is tried again in so many ms. */
 	void (*on_quarantined)(void *ctx, const struct err *err, int64_t ms);
+	/* Of a stub domain: nobody has served QMP for LIMIT_QMP_ABSENT_MS. on_ready takes it back. */
+	void (*on_absent)(void *ctx);
 	/* Something happened in it that the host should know. DATA may be NULL. */
 	void (*on_event)(void *ctx, const char *name, struct json_object *data);
 	/* What a client did (for the log). PID 0: a call of the control socket. */

@@ -60,6 +60,7 @@ static const struct number_key {
 	NUMBER(control_idle_timeout_ms, LIMIT_CONTROL_IDLE_MS, 100, 3600000),
 	NUMBER(exits_kept, LIMIT_EXITS_KEPT, 0, 100000),
 	NUMBER(events_kept, LIMIT_EVENTS_KEPT, LIMIT_EVENTS_KEPT, 1048576),
+	NUMBER(qmp_heartbeat_s, 60, 0, 86400),
 	NUMBER(xenstore_timeout_ms, LIMIT_XS_DEADLINE_MS, 100, 600000),
 	NUMBER(qmp_timeout_ms, 10000, 100, 600000),
 };

@@ -30,6 +30,7 @@ struct config {
 	unsigned control_clients, control_message_kib, control_queue_kib;
 	unsigned control_idle_timeout_ms; /* a message that stays half sent for so long */
 	unsigned exits_kept, events_kept;
+	unsigned qmp_heartbeat_s; /* 0: none */
 	unsigned xenstore_timeout_ms, qmp_timeout_ms;
 	/* Each is a key of the same name: a line in lib/config.c, conf/xendmd.json.in and
 	 * xendmd.json(5). */

@@ -44,6 +44,7 @@
 /* Messages that nobody asked for: more of them and nothing is read for a while. */
 #define LIMIT_QMP_UNASKED_BYTES (1024 * 1024)
 #define LIMIT_QMP_UNASKED_BYTES_PER_S (256 * 1024)
+#define LIMIT_QMP_UNASKED_MESSAGE_BYTES 256 /* one costs so much more than its length */
 #define LIMIT_QMP_PAUSE_MS 100
 /* Events passed on, to clients and into dmctl events; what is above is dropped. */
 #define LIMIT_QMP_EVENT_BURST 32

@@ -354,7 +354,9 @@ bool xs_conn_run(struct xs_conn *c, struct xs_job *job)
 	} else {
 		job->status = run_ops(c, XBT_NULL, job->batch, &changed);
 	}
-	if (job->status == 0 && job->connect) {
+	if (job->status == 0 && job->connect && xs_now_ms() >= job->deadline_ms) {
+		job->status = -ETIMEDOUT;
+	} else if (job->status == 0 && job->connect) {
 		job->status = xs_connect_run(job->connect);
 		return true;
 	}
