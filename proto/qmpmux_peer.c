@@ -361,8 +361,9 @@ static int on_line(struct qmpmux *m, const char *line, size_t len, int64_t now, 
 	if (r < 0) {
 		return err_set(err, r, "QMP: %s", why.text);
 	}
-	if (message.kind == QMP_EVENT && !bucket_take(&m->unasked, len, LIMIT_QMP_UNASKED_BYTES,
-						 LIMIT_QMP_UNASKED_BYTES_PER_S, now)) {
+	if (message.kind == QMP_EVENT &&
+		!bucket_take(&m->unasked, len + LIMIT_QMP_UNASKED_MESSAGE_BYTES,
+			LIMIT_QMP_UNASKED_BYTES, LIMIT_QMP_UNASKED_BYTES_PER_S, now)) {
 		m->flooded = true; /* R1 */
 	}
 	if (m->state == MUX_GREETING && message.kind != QMP_GREETING) {

@@ -56,11 +56,13 @@ struct world {
 	size_t in_len;
 	char *out; /* what the ring has no room for */
 	size_t out_len;
+	const char *hmp;	   /* what human-monitor-command returns; NULL: {} */
 	bool mute;		   /* takes everything, says nothing */
 	unsigned greetings, lines; /* connections greeted; commands */
 
 	unsigned ready, lost, replies, quarantined, connected;
 	int reply_code;
+	size_t reply_len;
 	char text[ERR_TEXT_MAX];
 	bool put_done;
 };
@@ -181,14 +183,19 @@ static void say(struct world *w, const char *text)
 
 static void answer(struct world *w, const char *line)
 {
-	const char *id = strstr(line, "\"id\":");
+	const char *id = strstr(line, "\"id\":"); /* none of our arguments has one */
 	const char *form = strstr(line, "query-version")  ? VERSION
 			   : strstr(line, "query-status") ? STATUS
 							  : DONE;
 	char text[512];
 
 	w->lines++;
-	if (!w->mute && id) {
+	if (w->hmp && strstr(line, "human-monitor-command")) {
+		say(w, "{\"return\": \"");
+		say(w, w->hmp);
+		snprintf(text, sizeof(text), "\", \"id\": %lld}\r\n", strtoll(id + 5, NULL, 10));
+		say(w, text);
+	} else if (!w->mute && id) {
 		snprintf(text, sizeof(text), form, strtoll(id + 5, NULL, 10));
 		say(w, text);
 	}
@@ -248,12 +255,18 @@ static void stop_serving(struct world *w, void (*how)(struct fakevchan_server *s
 	how(&w->server);
 }
 
+static bool is_unmapped(void *arg)
+{
+	return !fakevchan_is_mapped(&((struct world *)arg)->server);
+}
+
 static void close_world(struct world *w)
 {
 	w->monitor = monitor_free(w->monitor);
 	loop_until_for(w->loop, NULL, NULL, 1);
 	if (w->server.page) {
-		assert_false(fakevchan_is_mapped(&w->server));
+		/* An attempt that was under way is ended by the thread. */
+		assert_true(loop_until(w->loop, is_unmapped, w));
 		stop_serving(w, fakevchan_vanish);
 	}
 	store_free(w->store);
@@ -293,7 +306,10 @@ static void on_reply(void *ctx, struct json_object *body, const struct err *err)
 
 	w->replies++;
 	w->reply_code = err ? err->code : 0;
-	snprintf(w->text, sizeof(w->text), "%s", err ? err->text : "");
+	w->reply_len = json_object_get_string_len(body);
+	if (err) {
+		snprintf(w->text, sizeof(w->text), "%s", err->text);
+	}
 }
 
 static void ask(struct world *w)
@@ -457,6 +473,232 @@ static void test_orders(void **state)
 	}
 }
 
+/* What a hostile server does each turn of the loop. */
+struct pest {
+	struct world *w;
+	struct loop_timer timer;
+	unsigned turns, at;
+	void (*what)(struct pest *p);
+};
+
+static void on_pest(void *arg)
+{
+	struct pest *p = arg;
+
+	p->turns++;
+	p->what(p);
+	loop_timer_start(p->w->loop, &p->timer, 0, on_pest, p);
+}
+
+static void kick(struct pest *p)
+{
+	fakevchan_kick(&p->w->server);
+}
+
+static void flap(struct pest *p)
+{
+	p->w->server.page->srv_live = p->turns % 2;
+	fakevchan_kick(&p->w->server);
+}
+
+static void shout(struct pest *p)
+{
+	if (p->w->out_len < 1024 * 1024) {
+		for (unsigned i = 0; i < 100; i++) {
+			say(p->w, "{\"event\": \"RTC_CHANGE\", \"data\": {\"offset\": 78}}\r\n");
+		}
+	}
+	pump(p->w);
+}
+
+static void trickle(struct pest *p)
+{
+	static const char text[] = "{\"event\": \"STOP\"}\r\n";
+
+	p->at += fakevchan_put(&p->w->server, text + p->at % (sizeof(text) - 1), 1);
+	fakevchan_kick(&p->w->server);
+}
+
+static void pester(struct world *w, struct pest *p, void (*what)(struct pest *p), int64_t ms)
+{
+	*p = (struct pest){.w = w, .what = what};
+	loop_timer_start(w->loop, &p->timer, 0, on_pest, p);
+	loop_until_for(w->loop, NULL, NULL, ms);
+}
+
+/* Events without end are taken at a rate, and what is asked meanwhile is answered. */
+static void test_storm(void **state)
+{
+	static void (*const storms[])(struct pest * p) = {kick, trickle};
+
+	for (size_t i = 0; i < ARRAY_SIZE(storms); i++) {
+		struct world w;
+		struct pest p;
+		unsigned before;
+
+		open_world(&w);
+		serve(&w, 10, 11);
+		assert_true(loop_until(w.loop, is_ready, &w));
+		before = fakevchan_counts.waits;
+		pester(&w, &p, storms[i], 2000);
+		assert_true(p.turns > 2 * LIMIT_VCHAN_WAKES);
+		assert_in_range(fakevchan_counts.waits - before, 2,
+			LIMIT_VCHAN_WAKES + 5 * LIMIT_VCHAN_WAKES_PER_S);
+		if (storms[i] == kick) {
+			ask(&w);
+			assert_true(loop_until(w.loop, is_replied, &w));
+			assert_int_equal(w.reply_code, 0);
+		}
+		loop_timer_stop(&p.timer);
+		assert_int_equal(w.quarantined, 0);
+		close_world(&w);
+	}
+}
+
+/* Events of QMP without end: what is read is bounded, and the loop goes round. */
+static void test_flood(void **state)
+{
+	struct qmpmux_counts counts;
+	struct world w;
+	struct pest p;
+
+	open_world(&w);
+	serve(&w, 10, 14);
+	assert_true(loop_until(w.loop, is_ready, &w));
+	pester(&w, &p, shout, 1500);
+	loop_timer_stop(&p.timer);
+	qmpmux_counts(monitor_mux(w.monitor), &counts);
+	assert_true(p.turns > 100);
+	assert_in_range(counts.events, 1000,
+		(LIMIT_QMP_UNASKED_BYTES + 4 * LIMIT_QMP_UNASKED_BYTES_PER_S) /
+			LIMIT_QMP_UNASKED_MESSAGE_BYTES);
+	assert_int_equal(w.quarantined, 0);
+	close_world(&w);
+}
+
+/* A live byte that goes up and down: closed is closed, and the pauses grow. */
+static void test_flap(void **state)
+{
+	struct world w;
+	struct pest p;
+	unsigned before = fakevchan_counts.opens;
+
+	open_world(&w);
+	serve(&w, 10, 11);
+	assert_true(loop_until(w.loop, is_ready, &w));
+	pester(&w, &p, flap, 3000);
+	loop_timer_stop(&p.timer);
+	assert_true(p.turns > 100);
+	/* At 0, 300, 900, 2100 ms. */
+	assert_in_range(fakevchan_counts.opens - before, 2, 6);
+	close_world(&w);
+}
+
+static void put_node(struct world *w, const char *node, const char *value)
+{
+	struct xs_batch *batch = xs_batch_new(0);
+
+	xs_batch_write(batch, node, value);
+	w->put_done = false;
+	assert_int_equal(store_submit(w->store, batch, LIMIT_XS_DEADLINE_MS, on_put, w, NULL), 0);
+	assert_true(loop_until(w->loop, is_put, w));
+}
+
+/* A node that changes for ever, without a server: looked at at a rate, then left alone. */
+static void test_churn(void **state)
+{
+	struct world w;
+	char text[16];
+
+	open_world(&w);
+	for (unsigned i = 0; i < 4 * LIMIT_VCHAN_FIRES && !w.quarantined; i++) {
+		snprintf(text, sizeof(text), "%u", i);
+		put_node(&w, NODE "/junk", text);
+	}
+	assert_int_equal(w.quarantined, 1);
+	assert_non_null(strstr(w.text, "again and again"));
+	assert_int_equal(fakevchan_counts.opens - fakevchan_counts.closes, 0);
+	serve(&w, 10, 11);
+	assert_true(loop_until(w.loop, is_ready, &w));
+	close_world(&w);
+}
+
+/* A ring reference that is rewritten in a loop and leads nowhere: few attempts. */
+static void test_stale_refs(void **state)
+{
+	int64_t end = loop_monotonic_ms() + 2000;
+	struct world w;
+	unsigned i = 0;
+
+	open_world(&w);
+	while (loop_monotonic_ms() < end) {
+		announce(&w, 5000 + i++ % 2);
+	}
+	assert_true(i > 50);
+	assert_int_equal(w.ready, 0);
+	serve(&w, 10, 11);
+	assert_true(loop_until(w.loop, is_ready, &w));
+	close_world(&w);
+}
+
+static void call(struct world *w, size_t len)
+{
+	_cleanup_free_ char *text = calloc(1, len + 1);
+	struct json_object *arguments = json_object_new_object();
+	const struct qmpmux_call c = {.class = QMP_CLASS_ADMIN,
+		.command = "human-monitor-command",
+		.arguments = arguments,
+		.fn = on_reply,
+		.ctx = w};
+	struct err err;
+
+	memset(text, 'x', len);
+	json_object_object_add(arguments, "command-line", json_object_new_string(text));
+	w->replies = 0;
+	assert_int_equal(
+		qmpmux_call(monitor_mux(w->monitor), &c, loop_monotonic_ms(), NULL, &err), 0);
+	monitor_settle(w->monitor);
+	json_object_put(arguments);
+}
+
+/* More than a ring holds, in both directions, many times over. */
+static void test_large(void **state)
+{
+	char *text = malloc(61 * 1024);
+	struct world w;
+
+	open_world(&w);
+	w.hmp = text;
+	memset(text, 'y', 60 * 1024);
+	text[60 * 1024] = '\0';
+	serve(&w, 10, 11);
+	assert_true(loop_until(w.loop, is_ready, &w));
+	for (unsigned i = 0; i < 20; i++) {
+		call(&w, 2000 + i);
+		assert_true(loop_until(w.loop, is_replied, &w));
+		assert_int_equal(w.reply_code, 0);
+		assert_int_equal(w.reply_len, 60 * 1024);
+	}
+	close_world(&w);
+	free(text);
+}
+
+/* A peer that takes nothing: a deadline, and then nobody waits for it. */
+static void test_stall(void **state)
+{
+	struct world w;
+
+	open_world(&w);
+	serve(&w, 10, 11);
+	assert_true(loop_until(w.loop, is_ready, &w));
+	loop_io_stop(&w.server_io);
+	call(&w, 2000);
+	assert_true(loop_until(w.loop, is_quarantined, &w));
+	assert_non_null(strstr(w.text, "has taken nothing for"));
+	assert_int_equal(w.replies, 1);
+	close_world(&w);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -466,7 +708,15 @@ int main(void)
 		cmocka_unit_test(test_dying),
 		cmocka_unit_test(test_hostile),
 		cmocka_unit_test(test_orders),
+		cmocka_unit_test(test_storm),
+		cmocka_unit_test(test_flood),
+		cmocka_unit_test(test_flap),
+		cmocka_unit_test(test_churn),
+		cmocka_unit_test(test_stale_refs),
+		cmocka_unit_test(test_large),
+		cmocka_unit_test(test_stall),
 	};
 
+	cmocka_set_test_filter(getenv("TEST_FILTER"));
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

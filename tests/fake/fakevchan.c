@@ -25,6 +25,13 @@ struct fake {
 	size_t size;
 };
 
+struct fakevchan_counts fakevchan_counts;
+
+static void count(unsigned *what)
+{
+	__atomic_fetch_add(what, 1, __ATOMIC_SEQ_CST);
+}
+
 static struct fake *fake_of(struct libxenvchan *ctrl)
 {
 	return (struct fake *)ctrl;
@@ -51,7 +58,7 @@ static int open_fifo(const char *path, const char *suffix)
 	int fd;
 
 	snprintf(name, sizeof(name), "%s.%s", path, suffix);
-	fd = open(name, O_RDWR | O_CLOEXEC);
+	fd = open(name, O_RDWR | O_NONBLOCK | O_CLOEXEC);
 	return fd;
 }
 
@@ -69,6 +76,7 @@ static int map(struct fake *f)
 		return -1;
 	}
 	f->lib.ring = page;
+	count(&fakevchan_counts.opens);
 	f->lib.write.order = page->left_order;
 	f->lib.read.order = page->right_order;
 	f->lib.write.shr = &page->left;
@@ -116,11 +124,11 @@ struct libxenvchan *libxenvchan_client_init(
 		errno = EINVAL;
 		return NULL;
 	}
-	fcntl(f->kick_fd, F_SETFL, O_NONBLOCK);
 	flock(f->page_fd, LOCK_SH); /* held: the page is mapped */
 	f->lib.ring->cli_live = 1;
 	f->lib.ring->srv_notify = VCHAN_NOTIFY_WRITE;
 	kick(f->event_fd);
+	fcntl(f->event_fd, F_SETFL, 0); /* it blocks, as the original's does */
 	return &f->lib;
 }
 
@@ -129,6 +137,7 @@ void libxenvchan_close(struct libxenvchan *ctrl)
 	struct fake *f = fake_of(ctrl);
 
 	if (f->lib.ring) {
+		count(&fakevchan_counts.closes);
 		f->lib.ring->cli_live = 0;
 		kick(f->kick_fd);
 		munmap(f->lib.ring, f->size);
@@ -160,6 +169,7 @@ int libxenvchan_wait(struct libxenvchan *ctrl)
 {
 	char buf[4096];
 
+	count(&fakevchan_counts.waits);
 	return read(fake_of(ctrl)->event_fd, buf, sizeof(buf)) > 0 ? 0 : -1;
 }
 

@@ -28,6 +28,13 @@
 /* Has no include guard: it comes from here only. */
 #include <libxenvchan.h>
 
+/* What the client functions of this process were called for. */
+struct fakevchan_counts {
+	unsigned opens, closes; /* connections made, given back */
+	unsigned waits;		/* events taken, and attempts to */
+};
+extern struct fakevchan_counts fakevchan_counts;
+
 struct fakevchan_server {
 	/* All of it is the server's to write: indices (page->left is what the client writes,
 	 * page->right what it reads), orders, live bytes, notification bits. */
