@@ -29,7 +29,6 @@
 #include "lib/procinfo.h"
 
 #define RETRY_MS 1000
-#define HEARTBEAT_MS 30000 /* a stub domain that hangs is noticed before somebody needs it */
 #define SHUTDOWN_SUSPEND 2 /* xen/include/public/sched.h: its pages stay */
 
 static void pid_node(const struct domain *d, char ret[XENLAYOUT_PATH_MAX])
@@ -144,7 +143,7 @@ static int open_session(struct domain *d, struct err *err)
 	if (r < 0) {
 		return err_set_errno(err, r, "QMP session");
 	}
-	monitor_set_heartbeat(d->monitor, HEARTBEAT_MS);
+	monitor_set_heartbeat(d->monitor, (int64_t)d->s->config->qmp_heartbeat_s * 1000);
 	return 0;
 }
 
@@ -621,6 +620,15 @@ static void on_session_ready(void *ctx)
 	domain_changed(ctx);
 }
 
+static void on_session_absent(void *ctx)
+{
+	struct domain *d = ctx;
+
+	domain_log(d, LOG_LVL_NOTICE, "its device model in stub domain %u serves no QMP",
+		d->proxy->r.request.stub);
+	domain_changed(d);
+}
+
 static void on_session_lost(void *ctx, const struct err *err)
 {
 	struct domain *d = ctx;
@@ -631,6 +639,7 @@ static void on_session_lost(void *ctx, const struct err *err)
 
 static const struct monitor_ops session_ops = {.on_ready = on_session_ready,
 	.on_lost = on_session_lost,
+	.on_absent = on_session_absent,
 	.on_quarantined = domain_qmp_quarantined,
 	.on_event = domain_qmp_event,
 	.on_audit = domain_qmp_audit};

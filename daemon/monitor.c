@@ -41,7 +41,6 @@ struct monitor {
 	unsigned tries;
 	int64_t ready_ms;	   /* 0: not now */
 	bool keep;		   /* others use it, or it is behind vchan: never given up */
-	bool dying;		   /* its domain is: never connected again */
 	struct qmpmux_client *own; /* the daemon's command; NULL: none */
 	monitor_reply_fn reply;
 	void *reply_ctx;
@@ -123,7 +122,7 @@ static void broken(struct monitor *m, const struct err *err, bool rules)
 	m->ready_ms = 0;
 	m->tries++;
 	qmpmux_disconnected(m->mux, err, rules && m->keep, loop_monotonic_ms());
-	if (m->dead || m->dying) {
+	if (m->dead) {
 		return;
 	}
 	if (!m->keep && (rules || m->tries > RECONNECT_TRIES)) {
@@ -359,22 +358,6 @@ int monitor_new_vchan(struct monitor **ret, struct loop *loop, struct store *sto
 	m->vchan = m->keep = true;
 	return begin(
 		m, qmp_link_new_vchan(&m->link, loop, store, domid, xs_path, &link_ops, m), ret);
-}
-
-void monitor_peer_dying(struct monitor *m)
-{
-	struct err err;
-
-	if (m->dying) {
-		return;
-	}
-	m->dying = true;
-	qmp_link_disconnect(m->link);
-	loop_timer_stop(&m->connect);
-	loop_timer_stop(&m->absent);
-	err_set(&err, -ENOTCONN, "the stub domain of its device model is gone");
-	qmpmux_refuse(m->mux, &err, loop_monotonic_ms());
-	settle(m);
 }
 
 struct monitor *monitor_free(struct monitor *m)

@@ -33,7 +33,8 @@ struct monitor_ops {
 	void (*on_lost)(void *ctx, const struct err *err);
 	/* These may be NULL. It broke the rules; it is tried again in so many ms. */
 	void (*on_quarantined)(void *ctx, const struct err *err, int64_t ms);
-	/* Of a stub domain: nobody has served QMP for LIMIT_QMP_ABSENT_MS. on_ready takes it back. */
+	/* Of a stub domain: nobody has served QMP for LIMIT_QMP_ABSENT_MS. on_ready takes it back.
+	 */
 	void (*on_absent)(void *ctx);
 	/* Something happened in it that the host should know. DATA may be NULL. */
 	void (*on_event)(void *ctx, const char *name, struct json_object *data);
@@ -66,10 +67,9 @@ int monitor_new(struct monitor **ret, struct loop *loop, const char *path, int64
  * the rules here. STORE outlives the monitor. -ENOMEM, -ENAMETOOLONG. */
 int monitor_new_vchan(struct monitor **ret, struct loop *loop, struct store *store, uint32_t domid,
 	const char *xs_path, int64_t timeout_ms, const struct monitor_ops *ops, void *ctx);
-/* To be called at the first sign of the stub domain's end (the watcher's on_dying): nothing else
- * tells of it, and its memory stays in the host while the vchan is mapped. What waits fails, what
- * comes is refused, no callback comes but those of commands. Not from within a callback. */
-void monitor_peer_dying(struct monitor *m);
+/* Returns NULL. Gives a vchan back at once: to be called at the first sign of the stub domain's end
+ * (the watcher's on_dying), because nothing else tells of it, and its memory stays in the host
+ * while the vchan is mapped. */
 struct monitor *monitor_free(struct monitor *m);
 
 /* BODY is the reply's "return" (borrowed) when ERR is NULL. ERR's code is -EOPNOTSUPP when the peer
