@@ -389,6 +389,7 @@ void domain_detach(struct domain *d)
 	d->process = process_free(d->process);
 	d->def = definition_unref(d->def);
 	free_fds(d);
+	strv_fini(&d->backend_paths);
 	record_fini(&d->r);
 	loop_defer(d->s->loop, &d->release, release, d);
 }

@@ -31,13 +31,10 @@
 
 static void next(struct domain *d);
 
-static void warn(struct domain *d, const char *what, const char *why)
+void domain_warn(struct domain *d, const char *text)
 {
 	struct json_object *json = domain_event_json(d, "device-model-warning");
-	char text[ERR_TEXT_MAX];
 
-	snprintf(text, sizeof(text), "after the start: %s: %s", what, why);
-	utf8_make_printable(text, strlen(text)); /* parts are the device model's own words */
 	domain_log(d, LOG_LVL_WARNING, "%s", text);
 	if (d->r.warnings.len < LIMIT_FOLLOW_WARNINGS) {
 		strv_add(&d->r.warnings, text);
@@ -46,6 +43,15 @@ static void warn(struct domain *d, const char *what, const char *why)
 		json_object_object_add(json, "warning", json_object_new_string(text));
 		events_publish(d->s->events, json);
 	}
+}
+
+static void warn(struct domain *d, const char *what, const char *why)
+{
+	char text[ERR_TEXT_MAX];
+
+	snprintf(text, sizeof(text), "after the start: %s: %s", what, why);
+	utf8_make_printable(text, strlen(text)); /* parts are the device model's own words */
+	domain_warn(d, text);
 }
 
 static int take_serials(

@@ -88,8 +88,9 @@ struct domain {
 	unsigned rung;	    /* of the stop */
 	/* How the next start gets its command line, where neither a handoff nor a definition has
 	 * it. */
-	bool repeat;	 /* as the last one, from the record */
-	bool backends;	 /* libxl's for a PV guest's backends */
+	bool repeat;		   /* as the last one, from the record */
+	struct strv backend_paths; /* while that is prepared */
+	bool backends;		   /* libxl's for a PV guest's backends */
 	bool is_helper;	 /* the process is still dm-launch: its end is no device model's */
 	bool ended;	 /* a process was started and has ended; the exit record is due */
 	bool state_seen; /* xenstore's state was "running" while probing */
@@ -188,6 +189,9 @@ void domain_spawn(struct domain *d);
 /* domain_ask.c; then domain_prepared_files() or domain_start_failed() */
 void domain_ask(struct domain *d);
 void domain_prepared_files(struct domain *d);
+void domain_submit_before_start(struct domain *d);
+/* domain_backends.c; then domain_submit_before_start() */
+void domain_reset_backends(struct domain *d);
 void domain_note_cgroup(struct domain *d);
 /* domain_old.c */
 bool domain_is_old(const struct domain *d);  /* its definition asks for qemu-dm */
@@ -235,6 +239,8 @@ void domain_libxl_hand_back(struct domain *d);
 void domain_libxl_remove(struct domain *d);
 
 /* domain_follow.c */
+/* In the log, as an event, and in show until the next start. */
+void domain_warn(struct domain *d, const char *text);
 void domain_follow(struct domain *d);		/* begins, or goes on after a restart */
 void domain_follow_connected(struct domain *d); /* the monitor is ready again, or lost for good */
 void domain_follow_cancel(struct domain *d);	/* the device model ends: nothing more is done */

@@ -207,11 +207,9 @@ static struct xs_batch *before_start(struct domain *d)
 	return batch;
 }
 
-static void submit_before_start(struct domain *d);
-
 static void on_directory_retry(void *arg)
 {
-	submit_before_start(arg);
+	domain_submit_before_start(arg);
 }
 
 static void on_prepared_xs(void *ctx, int status, const struct xs_results *results)
@@ -233,7 +231,7 @@ static void on_prepared_xs(void *ctx, int status, const struct xs_results *resul
 	}
 }
 
-static void submit_before_start(struct domain *d)
+void domain_submit_before_start(struct domain *d)
 {
 	int64_t deadline = (int64_t)d->r.limits.start_timeout_s * 1000;
 	int r = domain_xs(d, before_start(d), deadline, on_prepared_xs);
@@ -263,7 +261,11 @@ void domain_prepare(struct domain *d)
 void domain_prepared_files(struct domain *d)
 {
 	snprintf(d->waits_for, sizeof(d->waits_for), "xenstore does not answer");
-	submit_before_start(d);
+	if (d->repeat) {
+		domain_reset_backends(d);
+	} else {
+		domain_submit_before_start(d);
+	}
 }
 
 static void log_launch(const struct domain *d, const struct launch_fd *fds, unsigned len)

@@ -120,6 +120,7 @@
 /* on_exit "restart": so often in a row, with pauses that double; a device model that has run for
  * the window begins a new row. */
 #define LIMIT_RESTARTS 5
+#define LIMIT_BACKENDS 256 /* of one guest, whose QEMU is started again */
 #define LIMIT_RESTART_DELAY_MS 1000
 #define LIMIT_RESTART_DELAY_MAX_MS 60000
 #define LIMIT_RESTART_WINDOW_S 600

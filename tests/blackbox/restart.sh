@@ -57,6 +57,33 @@ last_policy '.policy == "restart" and .restart == 1 and .delay_ms == 100 and .er
 paused "$D" && fail 'the domain is paused'
 jq -se 'map(select(.name == "back"))[0] | .exit.signal == "SIGKILL" and .policy == "restart" and .state == "exited"' "$W"/state/exits/*.json >/dev/null \
 	|| fail "exit record: $(cat "$W"/state/exits/*.json)"
+step 'its backends: what can go on is offered to it again, a connected disk is left and told of'
+destroy "$D"
+wait_gone "$D"
+create back --type pv --running
+wait_state "$D" running
+PID=$(field "$D" pid)
+each_backend() # COMMAND TYPE/DEVICE=STATE…
+{
+	local command=$1 at rest
+	shift
+	for at; do
+		rest=${at#*/}
+		$command "/local/domain/0/backend/${at%%/*}/$D/${rest%=*}/state" "${rest#*=}"
+	done
+}
+is_value() { [[ $(xs read "$1") == "$2" ]] || fail "$1 is $(xs read "$1"), not $2"; }
+each_backend 'xs write' console/1=4 console/0=1 vfb/0=4 vkbd/0=3 qdisk/51712=4 qdisk/51728=2 qdisk/51744=5 9pfs/0=4 vif/0=4 qdisk/1=x
+xs write /local/domain/0/backend/vfb/4711/0/state 4
+kill -KILL "$PID"
+runs_anew
+each_backend is_value console/1=1 console/0=1 vfb/0=1 vkbd/0=1 qdisk/51712=4 qdisk/51728=1 qdisk/51744=5 9pfs/0=4 vif/0=4 qdisk/1=x
+is_value /local/domain/0/backend/vfb/4711/0/state 4
+must dmctl show --json "$D"
+jq -e ".warnings | length == 2 and any(contains(\"qdisk/$D/51712 was connected\")) and any(contains(\"9pfs/$D/0\"))" "$W/out" >/dev/null \
+	|| fail "warnings: $(jq -c .warnings "$W/out")"
+happened "$D" device-model-warning || fail "events: $(events)"
+xs rm /local/domain/0/backend
 step 'once more, the last one; then it is paused'
 kill -KILL "$PID"
 runs_anew
