@@ -104,7 +104,8 @@ struct domain {
 	struct qmp_server *qmp[_QMP_CLASS_MAX]; /* the sockets of its clients; NULL: none */
 	LIST_HEAD(, qmp_call) qmp_calls;
 	struct dmlog *log;
-	int log_fd, listen_fd;					/* between prepare and spawn */
+	int log_fd, listen_fd; /* between prepare and spawn */
+	size_t files_len;      /* descriptors that dm-launch opens for it */
 	struct domain_libxl_fd libxl_fds[DOMAIN_LIBXL_SOCKETS]; /* likewise */
 
 	/* what follows the start; "r" has of it what survives us */

@@ -23,7 +23,6 @@
 #include "lib/mask.h"
 #include "proto/launchspec.h"
 
-#define MONITOR_FD 3
 #define SCOPE_DEADLINE_MS 20000 /* a busy systemd, or one that is being reloaded */
 #define DIRECTORY_RETRY_MS 500
 /* libxl 4.17 sets it for every device model (XSA-180: bounds what QEMU writes to a console log). */
@@ -101,9 +100,10 @@ static int make_root(const struct domain *d, struct err *err)
 	return fsutil_mkdir(path, 0, err);
 }
 
+/* Behind the files that the definition has opened. */
 static int monitor_fd(const struct domain *d)
 {
-	return d->handoff ? domain_handoff_first_fd(d) : MONITOR_FD;
+	return d->handoff ? domain_handoff_first_fd(d) : OPENFILE_FIRST_FD + (int)d->files_len;
 }
 
 static void note_command_line(struct domain *d, struct plan *plan)
@@ -113,6 +113,7 @@ static void note_command_line(struct domain *d, struct plan *plan)
 	plan->argv = (struct strv){0};
 	free(d->r.binary);
 	d->r.binary = TAKE_PTR(plan->binary);
+	d->files_len = plan->files.len;
 	json_object_put(d->r.steps);
 	d->r.steps = TAKE_PTR(plan->qmp_steps);
 	domain_note_steps(d);
@@ -432,18 +433,18 @@ static const struct launcher_ops launcher_ops = {
 	.on_failed = on_launch_failed,
 };
 
-static int build_env(const struct domain *d, struct strv *env, struct err *err)
+/* RET has its environment and its files. */
+static int plan_launch(const struct domain *d, struct strv *env, struct plan *ret, struct err *err)
 {
-	_cleanup_(plan_fini) struct plan plan = {0};
 	int r;
 
 	if (!d->handoff && !(d->repeat && d->r.env.len)) {
 		strv_add(env, DEFAULT_PATH);
 		strv_add(env, CONSOLE_LIMIT);
 	}
-	r = make_plan((struct domain *)d, &plan, err);
+	r = make_plan((struct domain *)d, ret, err);
 	if (r == 0) {
-		strv_setenv_all(env, &plan.env);
+		strv_setenv_all(env, &ret->env);
 		r = strv_status(env);
 	}
 	return r;
@@ -453,7 +454,7 @@ static unsigned own_fds(const struct domain *d, int null_fd, struct launch_fd *r
 {
 	const struct launch_fd fds[] = {
 		{null_fd, 0, "/dev/null"}, {d->log_fd, 1, "log"}, {d->log_fd, 2, "log"},
-		{d->listen_fd, MONITOR_FD, "monitor (listening)"}, /* the last */
+		{d->listen_fd, monitor_fd(d), "monitor (listening)"}, /* the last */
 	};
 
 	memcpy(ret, fds, sizeof(fds));
@@ -499,6 +500,7 @@ void domain_spawn(struct domain *d)
 {
 	_cleanup_close_ int null_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	_cleanup_(strv_fini) struct strv env = {0};
+	_cleanup_(plan_fini) struct plan plan = {0};
 	struct launch_fd fds[LAUNCHSPEC_FDS_MAX];
 	char helper[PATH_MAX];
 	struct launch_params params = {
@@ -513,7 +515,9 @@ void domain_spawn(struct domain *d)
 					 : NULL,
 	};
 	struct err err = {0};
-	int r = build_env(d, &env, &err);
+	int r = plan_launch(d, &env, &plan, &err);
+
+	params.files = plan.files;
 
 	if (is_restricted_as_libxl(d)) {
 		restrict_as_libxl(&params);

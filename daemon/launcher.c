@@ -214,6 +214,7 @@ static int make_spec(const struct launch_params *params, int *ret, struct err *e
 		.env = *params->env,
 		.fds = fds,
 		.fds_len = params->fds_len,
+		.files = params->files,
 		.rlimits = rlimits,
 		.rlimits_len = params->rlimits_len,
 		.oom_score_adj = params->oom_score_adj,

@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "lib/err.h"
+#include "lib/openfile.h"
 #include "lib/strv.h"
 #include "daemon/process.h"
 
@@ -36,6 +37,7 @@ struct launch_params {
 	const struct strv *env;	     /* the whole environment */
 	const struct launch_fd *fds; /* 0, 1 and 2 among them */
 	unsigned fds_len;
+	struct openfiles files; /* borrowed; for dm-launch to open */
 	const struct launch_rlimit *rlimits;
 	unsigned rlimits_len;
 	int oom_score_adj;

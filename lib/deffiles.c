@@ -4,11 +4,16 @@
 /* A definition's "files" and the places where the command line names them with "@NAME". */
 #include <errno.h>
 #include <net/if.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "lib/cleanup.h"
 #include "lib/defparts.h"
 #include "lib/limits.h"
+#include "lib/openfile.h"
+#include "lib/strv.h"
+#include "lib/subst.h"
 
 #define NAME_CHARS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-"
 #define NAME_MAX_BYTES 64
@@ -256,4 +261,143 @@ int defparts_files(const struct json_node *root, struct err *err)
 		}
 	}
 	return r == 0 && given ? check_used(&files, &refs, err) : r;
+}
+
+unsigned defparts_file_fds(struct json_object *files, const char *name)
+{
+	struct json_object *queues;
+
+	return json_object_object_get_ex(json_object_object_get(files, name), "queues", &queues)
+		       ? (unsigned)json_object_get_int(queues)
+		       : 1;
+}
+
+unsigned defparts_files_fds(struct json_object *files)
+{
+	unsigned sum = 0;
+
+	if (files) {
+		json_object_object_foreach (files, name, file) {
+			(void)file;
+			sum += defparts_file_fds(files, name);
+		}
+	}
+	return sum;
+}
+
+unsigned defparts_number_file(struct json_object *files, const char *name, struct strv *names)
+{
+	size_t i = 0;
+
+	while (i < names->len && strcmp(names->items[i], name)) {
+		i++;
+	}
+	for (unsigned n = i < names->len ? 0 : defparts_file_fds(files, name); n > 0; n--) {
+		strv_add(names, name);
+	}
+	return OPENFILE_FIRST_FD + (unsigned)i;
+}
+
+static void put_numbers(FILE *f, struct json_object *files, const char *name, struct strv *names)
+{
+	unsigned first = defparts_number_file(files, name, names);
+
+	for (unsigned i = 0; i < defparts_file_fds(files, name); i++) {
+		fprintf(f, "%s%u", i ? ":" : "", first + i);
+	}
+}
+
+int defparts_number_files(struct json_object *files, const char *text, struct strv *names,
+	char **ret, struct err *err)
+{
+	const char *p = text, *next;
+	size_t size, len;
+	FILE *f = open_memstream(ret, &size);
+
+	if (!f) {
+		return err_set(err, -ENOMEM, "out of memory");
+	}
+	while ((next = next_reference(text, p, &len))) {
+		char name[NAME_MAX_BYTES + 1];
+
+		snprintf(name, sizeof(name), "%.*s", (int)len, next + 1);
+		fwrite(p, 1, next - p, f);
+		put_numbers(f, files, name, names);
+		p = next + 1 + len;
+	}
+	fputs(p, f);
+	return fclose(f) == 0 && strv_status(names) == 0 ? 0
+							 : err_set(err, -ENOMEM, "out of memory");
+}
+
+/* What a form means, and which text of it is the name. */
+static enum openfile_how how_of(struct json_object *file, const char **ret_name)
+{
+	static const char *const modes[] = {[OPENFILE_READ] = "r",
+		[OPENFILE_WRITE] = "w",
+		[OPENFILE_READ_WRITE] = "rw",
+		[OPENFILE_APPEND] = "a"};
+	struct json_object *value, *mode;
+
+	if (json_object_object_get_ex(file, "tap", &value)) {
+		*ret_name = json_object_get_string(value);
+		return json_object_object_get_ex(file, "queues", NULL) ? OPENFILE_TAP_QUEUE
+								       : OPENFILE_TAP;
+	}
+	if (json_object_object_get_ex(file, "macvtap", &value)) {
+		*ret_name = json_object_get_string(value);
+		return OPENFILE_MACVTAP;
+	}
+	if (json_object_object_get_ex(file, "dev", &value)) {
+		*ret_name = strcmp(json_object_get_string(value), "vhost-net") ? "/dev/vhost-vsock"
+									       : "/dev/vhost-net";
+		return OPENFILE_READ_WRITE;
+	}
+	if (json_object_object_get_ex(file, "listen", &value)) {
+		*ret_name = json_object_get_string(value) + strlen("unix:");
+		return OPENFILE_LISTEN;
+	}
+	json_object_object_get_ex(file, "path", &value);
+	*ret_name = json_object_get_string(value);
+	if (json_object_object_get_ex(file, "mode", &mode)) {
+		for (unsigned i = 0; i < ARRAY_SIZE(modes); i++) {
+			if (!strcmp(modes[i], json_object_get_string(mode))) {
+				return i;
+			}
+		}
+	}
+	return OPENFILE_READ;
+}
+
+static int resolve(struct json_object *file, const char *name, const struct subst_values *values,
+	struct openfiles *ret, struct err *err)
+{
+	_cleanup_free_ char *text = NULL;
+	enum openfile_how how;
+	const char *given;
+	int r;
+
+	if (!file || json_object_object_get_ex(file, "received", NULL)) {
+		return err_set(err, -EOPNOTSUPP,
+			"files.%s: such a file comes with a call, and none came", name);
+	}
+	how = how_of(file, &given);
+	r = subst_expand(given, values, LIMIT_ARG_BYTES, &text, err);
+	if (r < 0) {
+		err_wrap(err, "files.%s", name);
+		return r;
+	}
+	return openfiles_add(ret, how, text) < 0 ? err_set(err, -ENOMEM, "out of memory") : 0;
+}
+
+int defparts_resolve_files(struct json_object *files, const struct strv *names,
+	const struct subst_values *values, struct openfiles *ret, struct err *err)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < names->len; i++) {
+		r = resolve(json_object_object_get(files, names->items[i]), names->items[i], values,
+			ret, err);
+	}
+	return r;
 }

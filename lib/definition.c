@@ -365,6 +365,31 @@ static int check_parts(const struct json_node *root, struct definition *d, struc
 	return r;
 }
 
+/* With a command line that is given, somebody has to say where the state goes. */
+static int check_restore(const struct json_node *root, const struct definition *d, struct err *err)
+{
+	struct json_node node, qemu, incoming;
+	const struct strv *lists[] = {&d->argv, &d->extra_args};
+
+	if (!json_member(root, "restore_from", &node)) {
+		return 0;
+	}
+	if (json_member(root, "qemu", &qemu) && json_member(&qemu, "incoming", &incoming)) {
+		return json_fail(&node, -EINVAL, err, "not possible beside \"qemu.incoming\"");
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(lists) && d->source == DEFINITION_ARGV; i++) {
+		STRV_FOREACH (item, lists[i]) {
+			if (strstr(item, "STUBDOM_RESTORE_INCOMING_ARG")) {
+				return 0;
+			}
+		}
+	}
+	return d->source == DEFINITION_ARGV ? json_fail(&node, -EINVAL, err,
+						      "no argument takes it; say \"-incoming\", "
+						      "\"$STUBDOM_RESTORE_INCOMING_ARG\"")
+					    : 0;
+}
+
 /* Keys that exclude each other. */
 static int check_together(const struct json_node *root, struct definition *d, struct err *err)
 {
@@ -379,7 +404,7 @@ static int check_together(const struct json_node *root, struct definition *d, st
 		return json_fail(&node, -EINVAL, err, "not possible beside \"kind\": \"%s\"",
 			definition_kind_name(d->kind));
 	}
-	return 0;
+	return check_restore(root, d, err);
 }
 
 /* Notes the first of KEYS that is there. */
@@ -413,34 +438,27 @@ static void note_stubdom(const struct json_node *root, const struct definition *
 static int note_unsupported(const struct json_node *root, struct definition *d, struct err *err)
 {
 	static const char *const keys[] = {"confinement", NULL};
-	static const char *const files[] = {"files", NULL};
-	static const char *const without_libxl[] = {"stubdom", "restore_from", NULL};
+	static const char *const beside_handoff[] = {"files", "restore_from", NULL};
+	static const char *const without_libxl[] = {"stubdom", NULL};
 	struct err why = {0};
 
 	if (d->source != DEFINITION_LIBXL) {
 		note_stubdom(root, d, &why);
-	}
-	note_keys(root, keys, &why);
-	if (d->source != DEFINITION_TYPED) {
-		note_keys(root, files, &why);
-	}
-	if (d->source != DEFINITION_LIBXL) {
 		note_keys(root, without_libxl, &why);
 	}
+	if (d->source == DEFINITION_HANDOFF) {
+		note_keys(root, beside_handoff, &why);
+	}
+	note_keys(root, keys, &why);
 	return why.code ? copy(root, why.text, &d->unsupported, err) : 0;
 }
 
 /* The same for what can be rendered, but not started. */
 static int note_unstartable(const struct json_node *root, struct definition *d, struct err *err)
 {
-	static const char *const keys[] = {"stubdom", "restore_from", NULL};
-	static const char *const files[] = {"files", NULL};
+	static const char *const keys[] = {"stubdom", NULL};
 	struct err why = {0};
 
-	if (d->source == DEFINITION_TYPED) {
-		note_keys(root, files, &why);
-		return why.code ? copy(root, why.text, &d->unstartable, err) : 0;
-	}
 	if (d->source != DEFINITION_LIBXL) {
 		return 0;
 	}

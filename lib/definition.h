@@ -14,6 +14,7 @@
 #include <json-c/json.h>
 
 #include "lib/err.h"
+#include "lib/openfile.h"
 #include "lib/strv.h"
 
 enum definition_kind {
@@ -143,9 +144,6 @@ struct plan_context {
 	const char *name, *run_dir, *log_file, *qmp_socket; /* borrowed */
 	uint64_t memory_mib;
 	unsigned vcpus;
-	/* Device state to begin with, opened (0: none), and its file for qemu-dm. */
-	int incoming_fd;
-	const char *incoming_file;
 };
 struct plan_config {		    /* from xendmd.json / build: where things are looked for */
 	const char *default_binary; /* e.g. /usr/libexec/xen-qemu-system-i386 */
@@ -161,7 +159,7 @@ struct plan {
 	struct strv env;	       /* only what the definition gives */
 	bool minios;		       /* the stub domain has its arguments in one string */
 	struct json_object *qmp_steps; /* a list of commands to follow the start; NULL: none */
-	struct strv files;	       /* what "@" names: the first is descriptor 3, and so on */
+	struct openfiles files;	       /* from OPENFILE_FIRST_FD on */
 };
 /* Looks the binary up (-ENOENT, -EACCES with a sentence naming the places), replaces placeholders
  * (-EINVAL for one without a value, e.g. $NAME while NAME is NULL; -E2BIG above LIMIT_ARGV_*).

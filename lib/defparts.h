@@ -25,6 +25,24 @@ int defparts_limits(const struct json_node *node, struct definition_limits *limi
  * defined and used. */
 int defparts_files(const struct json_node *root, struct err *err);
 
+/* From here on FILES is the object "files" that passed the above, or NULL for none. */
+struct openfiles;
+struct strv;
+struct subst_values;
+/* How many descriptors all of them are. */
+unsigned defparts_files_fds(struct json_object *files);
+/* How many NAME is: a tap has one for each queue; 1 where FILES is NULL. */
+unsigned defparts_file_fds(struct json_object *files, const char *name);
+/* The first descriptor of NAME. NAMES has those that were named before, each as often as it has
+ * descriptors, and gets this one if it is not among them. */
+unsigned defparts_number_file(struct json_object *files, const char *name, struct strv *names);
+/* Each "@NAME" in TEXT becomes its number, or numbers with colons between. Caller frees RET. */
+int defparts_number_files(struct json_object *files, const char *text, struct strv *names,
+	char **ret, struct err *err);
+/* What is to be opened for NAMES. */
+int defparts_resolve_files(struct json_object *files, const struct strv *names,
+	const struct subst_values *values, struct openfiles *ret, struct err *err);
+
 int defparts_stubdom(const struct json_node *node, enum definition_source source, struct err *err);
 int defparts_confinement(const struct json_node *node, struct err *err);
 

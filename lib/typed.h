@@ -24,16 +24,16 @@ int typed_check_whole(const struct json_node *qemu, struct err *err);
 
 struct typed_context {
 	const struct subst_values *values; /* NULL: a text with a placeholder stands as it is */
+	struct json_object *files;	   /* the definition's; NULL: each name is one descriptor */
+	int incoming_fd;		   /* device state to begin with; negative: none */
 	unsigned qemu_version;		   /* MAJOR * 100 + MINOR; 0: QEMUOPT_OLDEST */
 	/* Check it as typed_check_whole(), as it will be started: VALUES must be given, and a Xen
 	 * machine is told its domain. */
 	bool whole;
 };
 
-/* QEMU (borrowed) has passed typed_check(). Appends its options to RET; FILES gets the names
- * behind "@", in the order in which the options name them: the first has descriptor 3. What a
+/* QEMU (borrowed) has passed typed_check(). Appends its options to RET; NAMES gets those
+ * behind "@" as defparts_number_file() does. What a
  * placeholder's value makes wrong is refused here. */
 int typed_build(struct json_object *qemu, const struct typed_context *context, struct vmdesc *ret,
-	struct strv *files, struct err *err);
-
-#define TYPED_FIRST_FD 3
+	struct strv *names, struct err *err);

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "lib/cleanup.h"
+#include "lib/defparts.h"
 #include "lib/limits.h"
 #include "lib/qemuopt.h"
 
@@ -54,37 +55,41 @@ void typed_copy_all(struct typed_emit *e, struct json_object *o, const char *con
 
 unsigned typed_fd(struct typed_emit *e, const char *reference)
 {
-	const char *name = reference + 1;
-	size_t i = 0;
-
-	while (i < e->files->len && strcmp(e->files->items[i], name)) {
-		i++;
-	}
-	if (i == e->files->len) {
-		strv_add(e->files, name);
-	}
-	return TYPED_FIRST_FD + (unsigned)i;
+	return defparts_number_file(e->files, reference + 1, e->names);
 }
 
-void typed_set_fds(struct typed_emit *e, const char *property, struct json_object *list)
+static size_t put_fds(struct typed_emit *e, FILE *f, struct json_object *list)
+{
+	size_t len = 0;
+
+	for (size_t i = 0; i < json_object_array_length(list); i++) {
+		const char *reference = json_object_get_string(json_object_array_get_idx(list, i));
+		unsigned first = typed_fd(e, reference);
+
+		for (unsigned n = 0; n < defparts_file_fds(e->files, reference + 1); n++, len++) {
+			fprintf(f, "%s%u", len ? ":" : "", first + n);
+		}
+	}
+	return len;
+}
+
+size_t typed_set_fds(struct typed_emit *e, const char *property, struct json_object *list)
 {
 	_cleanup_free_ char *text = NULL;
-	size_t size;
+	size_t size, len;
 	FILE *f = open_memstream(&text, &size);
 
 	if (!f) {
 		e->d->status = -ENOMEM;
-		return;
+		return 0;
 	}
-	for (size_t i = 0; i < json_object_array_length(list); i++) {
-		fprintf(f, "%s%u", i ? ":" : "",
-			typed_fd(e, json_object_get_string(json_object_array_get_idx(list, i))));
-	}
+	len = put_fds(e, f, list);
 	if (fclose(f) != 0) {
 		e->d->status = -ENOMEM;
-		return;
+		return 0;
 	}
 	vmdesc_set(e->d, property, "%s", text);
+	return len;
 }
 
 /* QEMU reads the number as hexadecimal. */
@@ -196,10 +201,16 @@ static int expand(struct json_object *from, const struct typed_context *context,
 static int check_expanded(
 	struct json_object *qemu, const struct typed_context *context, struct err *err)
 {
-	const struct json_doc doc = {.root = qemu};
+	_cleanup_json_ struct json_object *definition = json_object_new_object();
+	const struct json_doc doc = {.root = definition};
 	const struct json_node root = json_doc_root(&doc);
-	const struct json_node node = {.doc = &doc, .parent = &root, .key = "qemu", .value = qemu};
+	struct json_node node;
 
+	json_object_object_add(definition, "qemu", json_object_get(qemu));
+	json_object_object_add(definition, "files", json_object_get(context->files));
+	if (!json_member(&root, "qemu", &node)) {
+		return err_set(err, -ENOMEM, "out of memory");
+	}
 	return context->whole ? typed_check_whole(&node, err) : typed_check(&node, err);
 }
 
@@ -208,7 +219,7 @@ static int emit(struct typed_emit *e, struct err *err)
 	int r;
 
 	typed_emit_machine(e);
-	if (vmdesc_status(e->d) < 0 || strv_status(e->files) < 0) {
+	if (vmdesc_status(e->d) < 0 || strv_status(e->names) < 0) {
 		return err_set(err, -ENOMEM, "out of memory");
 	}
 	r = qemuopt_check_ids(e->d, err);
@@ -219,11 +230,13 @@ static int emit(struct typed_emit *e, struct err *err)
 }
 
 int typed_build(struct json_object *qemu, const struct typed_context *context, struct vmdesc *ret,
-	struct strv *files, struct err *err)
+	struct strv *names, struct err *err)
 {
 	_cleanup_json_ struct json_object *expanded = NULL;
 	struct typed_emit e = {.d = ret,
-		.files = files,
+		.names = names,
+		.files = context->files,
+		.incoming_fd = context->incoming_fd,
 		.domid = context->whole ? context->values->values[SUBST_DOMID] : NULL,
 		.version = context->qemu_version ? context->qemu_version : QEMUOPT_OLDEST};
 	int r = 0;

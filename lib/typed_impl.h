@@ -58,9 +58,11 @@ struct typed_table {
 
 struct typed_emit {
 	struct vmdesc *d;
-	struct strv *files;
+	struct strv *names; /* of files, see defparts_number_file() */
+	struct json_object *files;
 	struct json_object *root; /* placeholders replaced */
-	const char *domid;	  /* of the guest; NULL: a part of a machine */
+	int incoming_fd;
+	const char *domid; /* of the guest; NULL: a part of a machine */
 	unsigned version;
 };
 
@@ -100,7 +102,8 @@ void typed_copy(struct typed_emit *e, struct json_object *o, const char *propert
 void typed_copy_all(struct typed_emit *e, struct json_object *o, const char *const (*pairs)[2]);
 /* The descriptor that "@NAME" stands for. */
 unsigned typed_fd(struct typed_emit *e, const char *reference);
-void typed_set_fds(struct typed_emit *e, const char *property, struct json_object *list);
+/* Returns how many there are. */
+size_t typed_set_fds(struct typed_emit *e, const char *property, struct json_object *list);
 void typed_set_addr(struct typed_emit *e, struct json_object *o);
 /* "a=b,c=d" becomes properties of the option that was begun last. */
 void typed_set_properties(struct typed_emit *e, const char *text);

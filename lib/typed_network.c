@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "lib/cleanup.h"
+#include "lib/defparts.h"
 #include "lib/limits.h"
 #include "lib/typed_devices.h"
 
@@ -24,11 +25,20 @@ static enum net_type net_type_of(struct json_object *o)
 	return i;
 }
 
-static size_t length(struct json_object *o, const char *key)
+/* Descriptors that the list KEY names: a tap with queues is several. */
+static size_t count_fds(const struct json_node *o, const char *key)
 {
-	struct json_object *list;
+	struct json_object *files = json_object_object_get(o->doc->root, "files"), *list;
+	size_t count = 0;
 
-	return json_object_object_get_ex(o, key, &list) ? json_object_array_length(list) : 0;
+	if (!json_object_object_get_ex(o->value, key, &list)) {
+		return 0;
+	}
+	for (size_t i = 0; i < json_object_array_length(list); i++) {
+		count += defparts_file_fds(
+			files, json_object_get_string(json_object_array_get_idx(list, i)) + 1);
+	}
+	return count;
 }
 
 /* Scripts are for an interface that QEMU opens by its name; "no" says that there is none. */
@@ -49,7 +59,7 @@ static int check_scripts(const struct json_node *o, struct err *err)
 
 static int check_tap_fds(const struct json_node *o, struct err *err)
 {
-	size_t fds = length(o->value, "fds"), vhost_fds = length(o->value, "vhost_fds");
+	size_t fds = count_fds(o, "fds"), vhost_fds = count_fds(o, "vhost_fds");
 	struct json_node node;
 	int r = 0;
 
@@ -103,10 +113,12 @@ static int check_net(const struct json_node *o, struct err *err)
 	return r == 0 ? typed_virtio_check(o, typed_text(o->value, "driver"), err) : r;
 }
 
-static void emit_tap(struct typed_emit *e, struct json_object *o)
+/* How many queues it has; 0: as many as the card likes. */
+static size_t emit_tap(struct typed_emit *e, struct json_object *o)
 {
 	static const char *const pairs[][2] = {{"ifname", "if_name"}, {"downscript", "down_script"},
 		{"script", "script"}, {"queues", "queues"}, {NULL}};
+	size_t queues = (size_t)typed_int(o, "queues", 0);
 	struct json_object *fds, *vhost_fds;
 
 	vmdesc_list(e->d, "-netdev", "type", "tap");
@@ -116,10 +128,11 @@ static void emit_tap(struct typed_emit *e, struct json_object *o)
 		typed_set_fds(e, "vhostfds", vhost_fds);
 	}
 	if (json_object_object_get_ex(o, "fds", &fds)) {
-		typed_set_fds(e, "fds", fds);
+		queues = typed_set_fds(e, "fds", fds);
 	} else {
 		typed_copy_all(e, o, pairs);
 	}
+	return queues;
 }
 
 static void emit_vhost_user_netdev(struct typed_emit *e, struct json_object *o)
@@ -132,13 +145,8 @@ static void emit_vhost_user_netdev(struct typed_emit *e, struct json_object *o)
 }
 
 /* Several queues need a card that has them, with two vectors each and two for the rest. */
-static void set_queues(struct typed_emit *e, struct json_object *o, const char *driver)
+static void set_queues(struct typed_emit *e, size_t queues, const char *driver)
 {
-	size_t queues = length(o, "fds");
-
-	if (!queues) {
-		queues = (size_t)typed_int(o, "queues", 0);
-	}
 	if (!queues || strncmp(driver, "virtio-net", 10) != 0) {
 		return;
 	}
@@ -148,7 +156,7 @@ static void set_queues(struct typed_emit *e, struct json_object *o, const char *
 	}
 }
 
-static void emit_card(struct typed_emit *e, struct json_object *o)
+static void emit_card(struct typed_emit *e, struct json_object *o, size_t queues)
 {
 	const char *name = typed_text(o, "driver");
 	char driver[TYPED_DRIVER_MAX];
@@ -160,7 +168,7 @@ static void emit_card(struct typed_emit *e, struct json_object *o)
 	typed_copy(e, o, "mac", "mac_address");
 	typed_set_default_bus(e, o, driver);
 	typed_virtio_common(e, o, driver);
-	set_queues(e, o, driver);
+	set_queues(e, queues, driver);
 }
 
 static void emit_net_vfio(struct typed_emit *e, struct json_object *o)
@@ -173,6 +181,8 @@ static void emit_net_vfio(struct typed_emit *e, struct json_object *o)
 
 static void emit_net(struct typed_emit *e, struct json_object *o)
 {
+	size_t queues = (size_t)typed_int(o, "queues", 0);
+
 	switch (net_type_of(o)) {
 	case NET_VFIO:
 		emit_net_vfio(e, o);
@@ -181,10 +191,10 @@ static void emit_net(struct typed_emit *e, struct json_object *o)
 		emit_vhost_user_netdev(e, o);
 		break;
 	default:
-		emit_tap(e, o);
+		queues = emit_tap(e, o);
 		break;
 	}
-	emit_card(e, o);
+	emit_card(e, o, queues);
 }
 
 static const struct typed_field net_fields[] = {

@@ -496,7 +496,9 @@ static void emit_incoming(struct typed_emit *e)
 	struct json_object *incoming = json_object_object_get(e->root, "incoming");
 	const char *fd = typed_text(incoming, "fd"), *exec = typed_text(incoming, "exec");
 
-	if (fd) {
+	if (e->incoming_fd >= 0) {
+		vmdesc_text(e->d, "-incoming", "fd:%d", e->incoming_fd);
+	} else if (fd) {
 		vmdesc_text(e->d, "-incoming", "fd:%u", typed_fd(e, fd));
 	} else if (exec) {
 		vmdesc_text(e->d, "-incoming", "exec:%s", exec);

@@ -34,6 +34,7 @@ void launchspec_fini(struct launchspec *spec)
 	strv_fini(&spec->env);
 	free(spec->fds);
 	free(spec->rlimits);
+	openfiles_fini(&spec->files);
 	*spec = (struct launchspec){0};
 }
 
@@ -59,9 +60,15 @@ static int check_strings(const struct strv *v, const char *key, struct err *err)
 	return 0;
 }
 
+static bool is_file(const struct launchspec *spec, int number)
+{
+	return number >= OPENFILE_FIRST_FD &&
+	       (size_t)(number - OPENFILE_FIRST_FD) < spec->files.len;
+}
+
 static int check_fds(const struct launchspec *spec, struct err *err)
 {
-	if (spec->fds_len > LAUNCHSPEC_FDS_MAX) {
+	if (spec->fds_len > LAUNCHSPEC_FDS_MAX || spec->files.len > LAUNCHSPEC_FDS_MAX) {
 		return err_set(err, -E2BIG, "more than %d descriptors", LAUNCHSPEC_FDS_MAX);
 	}
 	for (unsigned i = 0; i < spec->fds_len; i++) {
@@ -70,8 +77,9 @@ static int check_fds(const struct launchspec *spec, struct err *err)
 			return err_set(err, -EINVAL, "bad descriptor pair %d -> %d",
 				spec->fds[i].from, spec->fds[i].to);
 		}
-		for (unsigned j = 0; j < i; j++) {
-			if (spec->fds[j].to == spec->fds[i].to) {
+		for (unsigned j = 0; j <= i; j++) {
+			if (j == i ? is_file(spec, spec->fds[i].to)
+				   : spec->fds[j].to == spec->fds[i].to) {
 				return err_set(err, -EINVAL, "two descriptors for number %d",
 					spec->fds[i].to);
 			}
@@ -158,6 +166,25 @@ static struct json_object *fds_to_json(const struct launchspec *spec, bool *ok)
 	return array;
 }
 
+/* Pairs of texts as ["read", "/state"]. */
+static struct json_object *files_to_json(const struct launchspec *spec, bool *ok)
+{
+	struct json_object *array = json_object_new_array();
+
+	for (size_t i = 0; array && i < spec->files.len; i++) {
+		struct json_object *pair = json_object_new_array();
+
+		if (pair) {
+			append(pair,
+				json_object_new_string(openfile_how_name(spec->files.items[i].how)),
+				ok);
+			append(pair, json_object_new_string(spec->files.items[i].name), ok);
+		}
+		append(array, pair, ok);
+	}
+	return array;
+}
+
 static struct json_object *rlimits_to_json(const struct launchspec *spec, bool *ok)
 {
 	struct json_object *array = json_object_new_array();
@@ -189,6 +216,7 @@ int launchspec_encode(const struct launchspec *spec, char **ret, size_t *ret_len
 		add(json, "argv", strings_to_json(&spec->argv, &ok), &ok);
 		add(json, "env", strings_to_json(&spec->env, &ok), &ok);
 		add(json, "fds", fds_to_json(spec, &ok), &ok);
+		add(json, "files", files_to_json(spec, &ok), &ok);
 		add(json, "rlimits", rlimits_to_json(spec, &ok), &ok);
 		add(json, "oom_score_adj", json_object_new_int(spec->oom_score_adj), &ok);
 		add(json, "own_mounts", json_object_new_boolean(spec->own_mounts), &ok);
@@ -291,6 +319,36 @@ static int get_fds(struct json_object *value, struct launchspec *spec)
 	return 0;
 }
 
+static int get_file(struct json_object *value, struct launchspec *spec)
+{
+	enum openfile_how how;
+	const char *name, *path;
+
+	if (!json_object_is_type(value, json_type_array) || json_object_array_length(value) != 2) {
+		return -EINVAL;
+	}
+	name = get_text(json_object_array_get_idx(value, 0));
+	path = get_text(json_object_array_get_idx(value, 1));
+	if (!name || !path || openfile_how_parse(name, &how) < 0) {
+		return -EINVAL;
+	}
+	return openfiles_add(&spec->files, how, path);
+}
+
+static int get_files(struct json_object *value, struct launchspec *spec)
+{
+	int r = 0;
+
+	if (!json_object_is_type(value, json_type_array) || spec->files.len ||
+		json_object_array_length(value) > LAUNCHSPEC_FDS_MAX) {
+		return -EINVAL;
+	}
+	for (size_t i = 0; r == 0 && i < json_object_array_length(value); i++) {
+		r = get_file(json_object_array_get_idx(value, i), spec);
+	}
+	return r;
+}
+
 static int get_rlimits(struct json_object *value, struct launchspec *spec)
 {
 	size_t len;
@@ -365,6 +423,9 @@ static int get_key(struct launchspec *spec, const char *key, struct json_object 
 	}
 	if (!strcmp(key, "fds")) {
 		return get_fds(value, spec);
+	}
+	if (!strcmp(key, "files")) {
+		return get_files(value, spec);
 	}
 	if (!strcmp(key, "rlimits")) {
 		return get_rlimits(value, spec);

@@ -14,6 +14,7 @@
 #include <stdint.h>
 
 #include "lib/err.h"
+#include "lib/openfile.h"
 #include "lib/strv.h"
 
 #define LAUNCHSPEC_VERSION 1
@@ -35,6 +36,8 @@ struct launchspec {
 	struct strv argv, env;
 	struct launchspec_fd *fds;
 	unsigned fds_len;
+	/* Opened by dm-launch, which may wait for them: descriptors from OPENFILE_FIRST_FD on. */
+	struct openfiles files;
 	struct launchspec_rlimit *rlimits;
 	unsigned rlimits_len;
 	int oom_score_adj;

@@ -19,7 +19,6 @@
 
 #define HIDDEN "***" /* in place of a password */
 #define STAND_IN_NAME "domain"
-#define STAND_IN_FD 3 /* contract section 7: from 3 on */
 #define STAND_IN_MEMORY_MIB 1024
 #define STAND_IN_VCPUS 1
 #define NULL_UUID "00000000-0000-0000-0000-000000000000"
@@ -40,7 +39,6 @@ static void context_fini(struct render_context *c)
 static int context_init(
 	struct render_context *c, const struct definition *d, uint32_t domid, struct err *err)
 {
-	struct json_object *restore_from;
 	struct paths paths;
 
 	paths_init(&paths);
@@ -51,10 +49,6 @@ static int context_init(
 		.vcpus = STAND_IN_VCPUS};
 	if (d->match == DEFINITION_MATCH_UUID) {
 		uuid_format(d->match_uuid, c->plan.uuid);
-	}
-	if (json_object_object_get_ex(d->json, "restore_from", &restore_from)) {
-		c->plan.incoming_fd = STAND_IN_FD;
-		c->plan.incoming_file = json_object_get_string(restore_from);
 	}
 	if (asprintf(&c->run_dir, "%s/dm/%u", paths.run_dir, domid) < 0 ||
 		asprintf(&c->qmp_socket, "%s/own-qmp", c->run_dir) < 0 ||

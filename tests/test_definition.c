@@ -162,6 +162,13 @@ static const struct bad {
 	{QEMU(",\n\"qemu\": {\"devices\": [{\"kind\": \"$x\"}]}"),
 		"d.json:2: qemu.devices[0].kind: unknown placeholder \"$x\" at column 32"},
 	/* stubdom */
+	/* restore_from */
+	{QEMU(",\n\"argv\": [],\n\"restore_from\": \"/s\""),
+		"d.json:3: restore_from: no argument takes it; say \"-incoming\", "
+		"\"$STUBDOM_RESTORE_INCOMING_ARG\""},
+	{QEMU(",\n\"qemu\": {\"incoming\": {\"migration_type\": \"defer\"}},\n\"restore_from\": "
+	      "\"/s\""),
+		"d.json:3: restore_from: not possible beside \"qemu.incoming\""},
 	{QEMU(",\n\"stubdom\": {}"), "d.json:2: stubdom: not possible beside \"kind\": \"qemu\""},
 	{STUB("\"kernels\": \"a\""), "d.json:2: stubdom.kernels: unknown key"},
 	{STUB("\"kernel\": \"a/b\""), "d.json:2: stubdom.kernel: must begin with \"/\" or be a "
@@ -325,7 +332,10 @@ static const struct bad good[] = {
 	{LIBXL("qemu", "hvm", "\"dm_restrict\": \"True\""), NULL},
 	{QEMU(",\n\"qemu\": {\"incoming\": {\"migration_type\": \"fd\", \"fd\": \"@f\"}},\n"
 	      "\"files\": {\"f\": {\"received\": true}}"),
-		"d.json:3: files: \"files\" is not supported by this version of xendmd"},
+		NULL},
+	{QEMU(",\n\"argv\": [\"fd=@f\", \"$STUBDOM_RESTORE_INCOMING_ARG\"],\n\"restore_from\": "
+	      "\"/s\", \"files\": {\"f\": {\"dev\": \"vhost-net\"}}"),
+		NULL},
 	{STUB("\"kernel\": \"k\", \"ramdisk\": \"/r$DOMID\", \"cmdline\": \"\", \"memory_mib\": "
 	      "192, "
 	      "\"vcpus\": 1, \"seclabel\": \"l\", \"cpupool\": \"p\", \"run_hotplug_scripts\": "

@@ -286,6 +286,46 @@ static void test_descriptors_collide(void **state)
 	close(leak);
 }
 
+/* dm-launch opens them, in order, below what comes from the daemon. */
+static void test_files(void **state)
+{
+	struct openfiles files = {0};
+	struct run run;
+	const char *out;
+
+	setup(&run, "0");
+	assert_int_equal(openfiles_add(&files, OPENFILE_READ, "/dev/zero"), 0);
+	assert_int_equal(openfiles_add(&files, OPENFILE_READ_WRITE, "/dev/full"), 0);
+	run.params.files = files;
+	run.fds[2] = (struct launch_fd){run.out, 5, "monitor"};
+	run.params.fds_len = 3;
+	assert_int_equal(start(&run), 0);
+	assert_true(loop_until(run.loop, has_exited, &run));
+	out = output(&run);
+	assert_line(out, "fd=3 /dev/zero");
+	assert_line(out, "fd=4 /dev/full");
+	assert_int_equal(count(out, "fd="), 6);
+	finish(&run);
+	openfiles_fini(&files);
+}
+
+/* What can't be opened is the start's failure, with its name. */
+static void test_files_fail(void **state)
+{
+	struct openfiles files = {0};
+	struct run run;
+
+	setup(&run, "0");
+	assert_int_equal(openfiles_add(&files, OPENFILE_READ, "/nowhere/state"), 0);
+	run.params.files = files;
+	assert_int_equal(start(&run), 0);
+	assert_true(loop_until(run.loop, has_exited, &run));
+	assert_int_equal(run.failed, 1);
+	assert_string_equal(run.err.text, "open \"/nowhere/state\": No such file or directory");
+	finish(&run);
+	openfiles_fini(&files);
+}
+
 /* The identity is the program's, not the helper's, and finds it again. */
 static void test_identity(void **state)
 {
@@ -609,6 +649,8 @@ int main(void)
 		cmocka_unit_test(test_environment),
 		cmocka_unit_test(test_handed_over),
 		cmocka_unit_test(test_descriptors_collide),
+		cmocka_unit_test(test_files),
+		cmocka_unit_test(test_files_fail),
 		cmocka_unit_test(test_identity),
 		cmocka_unit_test(test_exec_fails),
 		cmocka_unit_test(test_preparation_fails),

@@ -214,6 +214,69 @@ static void test_build_typed(void **state)
 	plan_fini(&plan);
 }
 
+/* Files have numbers in the order in which they are named, a tap one for each queue; the state to
+ * restore has the one behind them. */
+static void test_build_files(void **state)
+{
+	static const struct {
+		const char *source;
+		const char *argv[8];
+		struct {
+			enum openfile_how how;
+			const char *name;
+		} files[5];
+	} cases[] = {
+		{"\"argv\": [\"fd=@b\", \"x@a\", \"fds=@a:@b\", "
+		 "\"$STUBDOM_RESTORE_INCOMING_ARG\"], "
+		 "\"extra_args\": [\"@c\"]",
+			{"fd=3", "x@a", "fds=4:5:3", "fd:7", "6"},
+			{{OPENFILE_READ_WRITE, "/dev/vhost-net"}, {OPENFILE_TAP_QUEUE, "vif7"},
+				{OPENFILE_TAP_QUEUE, "vif7"},
+				{OPENFILE_APPEND, "/run/xendmd/dm/7/c"},
+				{OPENFILE_READ, "/state-7"}}},
+		{"\"qemu\": {\"devices\": [{\"kind\": \"net\", \"type\": \"tap\", \"id\": \"n\", "
+		 "\"fds\": "
+		 "[\"@a\"], \"vhost\": true, \"vhost_fds\": [\"@b\", \"@c\"]}]}",
+			{"-netdev", "tap,id=n,vhost=on,vhostfds=3:4,fds=5:6", "-device",
+				"virtio-net-pci,netdev=n,mq=on,vectors=6", "-incoming", "fd:7"},
+			{{OPENFILE_READ_WRITE, "/dev/vhost-net"},
+				{OPENFILE_APPEND, "/run/xendmd/dm/7/c"},
+				{OPENFILE_TAP_QUEUE, "vif7"}, {OPENFILE_TAP_QUEUE, "vif7"},
+				{OPENFILE_READ, "/state-7"}}},
+	};
+	struct place *p = *state;
+	struct plan_config config = {.libexec_dir = p->dirs};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		_cleanup_free_ char *text = NULL;
+		_cleanup_definition_ struct definition *d = NULL;
+		struct err err = {0};
+		struct plan plan;
+
+		assert_true(
+			asprintf(&text,
+				"{\"match\": {\"domid\": 7}, \"kind\": \"qemu\", \"binary\": "
+				"\"dm\", %s, \"restore_from\": \"/state-$DOMID\", \"files\": "
+				"{\"a\": {\"tap\": \"vif$DOMID\", \"queues\": 2}, \"b\": {\"dev\": "
+				"\"vhost-net\"}, \"c\": {\"path\": \"$RUN_DIR/c\", \"mode\": "
+				"\"a\"}}}",
+				cases[i].source) > 0);
+		d = parse(text);
+		if (plan_build(d, &context, &config, &plan, &err) < 0) {
+			fail_msg("%s", err.text);
+		}
+		for (size_t j = 0; cases[i].argv[j]; j++) {
+			assert_string_equal(plan.argv.items[j + 1], cases[i].argv[j]);
+		}
+		assert_int_equal(plan.files.len, ARRAY_SIZE(cases[i].files));
+		for (size_t j = 0; j < plan.files.len; j++) {
+			assert_int_equal(plan.files.items[j].how, cases[i].files[j].how);
+			assert_string_equal(plan.files.items[j].name, cases[i].files[j].name);
+		}
+		plan_fini(&plan);
+	}
+}
+
 /* CONTEXT has neither name nor anything else but a number. */
 static void test_build_fails(void **state)
 {
@@ -242,6 +305,9 @@ static void test_build_fails(void **state)
 			"d.json: gives no command line: it waits for a handoff"},
 		{"\"kind\": \"none\", \"argv\": []", -ENODATA,
 			"d.json: gives no command line: its kind is \"none\""},
+		{"\"kind\": \"qemu\", \"argv\": [\"@f\"], \"files\": {\"f\": {\"received\": true}}",
+			-EOPNOTSUPP,
+			"d.json: files.f: such a file comes with a call, and none came"},
 		{"\"kind\": \"qemu\", \"qemu\": {\"name\": \"$NAME\"}", -EINVAL,
 			"d.json: qemu: \"$NAME\": \"$NAME\" has no value here at column 1"},
 		{"\"libxl\": {\"c_info\": {\"type\": \"hvm\"}, \"b_info\": {\"type.hvm\": "
@@ -370,6 +436,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_find_program, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_build, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_build_typed, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_build_files, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_build_fails, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_size, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_backends, setup, teardown),

@@ -39,7 +39,7 @@ static struct json_node parse(struct json_doc *doc, const char *text)
 
 static char *render(const char *text, const struct subst_values *values, struct err *err)
 {
-	const struct typed_context context = {.values = values};
+	const struct typed_context context = {.values = values, .incoming_fd = -1};
 	const struct qemuopt_style style = {0};
 	_cleanup_json_doc_ struct json_doc doc = {0};
 	_cleanup_(vmdesc_fini) struct vmdesc description = {0};

@@ -146,6 +146,28 @@ static void set_rlimits(int sock, const struct launchspec *spec)
 	}
 }
 
+/* They join the descriptors that came from the daemon. */
+static void open_files(int sock, struct launchspec *spec)
+{
+	struct launchspec_fd *grown =
+		reallocarray(spec->fds, spec->fds_len + spec->files.len + 1, sizeof(*grown));
+
+	if (!grown) {
+		die(sock, -ENOMEM, "open files");
+	}
+	spec->fds = grown;
+	for (size_t i = 0; i < spec->files.len; i++) {
+		struct launchspec_fd *next = &spec->fds[spec->fds_len];
+		struct err err;
+
+		if (openfile_open(&spec->files.items[i], &next->from, &err) < 0) {
+			die(sock, err.code, "%s", err.text);
+		}
+		next->to = OPENFILE_FIRST_FD + (int)i;
+		spec->fds_len++;
+	}
+}
+
 static int highest_target(const struct launchspec *spec)
 {
 	int max = STDERR_FILENO;
@@ -257,6 +279,7 @@ int main(int argc, char *argv[])
 	enter(sock, &spec);
 	reset_signals(sock, spec.ignore_xfsz);
 	set_oom_score(sock, spec.oom_score_adj);
+	open_files(sock, &spec);
 	drop_groups(sock);
 	sock = place_fds(sock, &spec);
 	set_rlimits(sock, &spec);
