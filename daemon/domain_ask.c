@@ -20,11 +20,7 @@ static void refuse(struct domain *d, const char *why)
 {
 	struct err err;
 
-	err_set(&err, -EOPNOTSUPP,
-		"its command line asks for a VNC password, which %s can't do (%s); leave the "
-		"password "
-		"out and let VNC listen on 127.0.0.1 alone, or name a \"binary\" that can",
-		d->r.binary, why);
+	err_set(&err, -EOPNOTSUPP, VNCPASS_CANNOT, d->r.binary, why);
 	domain_start_failed(d, &err);
 }
 

@@ -8,4 +8,10 @@
 
 #include "lib/strv.h"
 
+/* The binary, and its reason. */
+#define VNCPASS_CANNOT                                                                             \
+	"its command line asks for a VNC password, which %s can't do (%s); leave the password "    \
+	"out "                                                                                     \
+	"and let VNC listen on 127.0.0.1 alone, or name a \"binary\" that can"
+
 bool vncpass_wanted(const struct strv *argv);

@@ -12,6 +12,7 @@
 #include "daemon/ctl/ctl.h"
 #include "daemon/ctl/print.h"
 #include "daemon/ctl/text.h"
+#include "daemon/ctl/vncask.h"
 
 /* Without the daemon: what these verbs know is in the files they are given. */
 
@@ -95,7 +96,22 @@ static void tell_file(
 	json_object_array_add(list, item);
 }
 
-static int check_file(const char *file, struct json_object *list)
+/* What is right, and of what somebody should still know. */
+static void tell_warning(struct vncask *vncask, const char *file, const char *text, size_t len,
+	struct json_object *list)
+{
+	_cleanup_free_ char *warning = vncask ? vncask_warning(vncask, file, text, len) : NULL;
+	_cleanup_free_ char *line = NULL;
+
+	if (warning && asprintf(&line, "%s: warning: %s", file, warning) < 0) {
+		line = NULL;
+	}
+	if (line) {
+		tell_file(list, file, "warning", list ? warning : line);
+	}
+}
+
+static int check_file(const char *file, struct vncask *vncask, struct json_object *list)
 {
 	_cleanup_free_ char *text = NULL, *line = NULL;
 	const char *note = NULL;
@@ -118,19 +134,26 @@ static int check_file(const char *file, struct json_object *list)
 	if (line) {
 		tell_file(list, file, "note", list ? note : line);
 	}
+	tell_warning(vncask, file, text, len, list);
 	return CTL_DONE;
 }
 
 int verb_check(const struct ctl_options *options)
 {
 	struct json_object *list = options->json ? json_object_new_array() : NULL;
+	_cleanup_(config_fini) struct config config = {0};
+	struct vncask *vncask;
 	int status = CTL_DONE;
 
+	load_config(&config);
+	vncask = vncask_new(&config);
+
 	for (int i = 0; i < options->args_len; i++) {
-		if (check_file(options->args[i], list) != CTL_DONE) {
+		if (check_file(options->args[i], vncask, list) != CTL_DONE) {
 			status = CTL_FAILED;
 		}
 	}
+	vncask_free(vncask);
 	if (list) {
 		print_json(list);
 	}

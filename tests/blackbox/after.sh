@@ -322,7 +322,15 @@ for i in 1 2; do
 	wait_gone "$D"
 done
 [[ $(wc -l <"$FAKEDM.asked") == 2 ]] || fail "asked $(wc -l <"$FAKEDM.asked") times"
+must dmctl check "$W/etc/domains.d/web3.json" "$W/etc/domains.d/web3.json"
+[[ $(grep -c 'web3.json: warning: .*asks for a VNC password, which .*/fakedm can.t do (.*DES algorithm); leave' "$W/out") == 2 ]] \
+	|| fail "check: $(cat "$W/out")"
+must dmctl check --json "$W/etc/domains.d/web3.json"
+[[ $(jq -r '.[].warning // empty' "$W/out" | wc -l) == 1 ]] || fail "check --json: $(cat "$W/out")"
+[[ $(wc -l <"$FAKEDM.asked") == 4 ]] || fail "check: asked $(wc -l <"$FAKEDM.asked") times"
 rm "$FAKEDM.no-des"
+must dmctl check "$W/etc/domains.d/web3.json"
+hasnt "$W/out" warning
 touch "$FAKEDM" # another time of change: asked again
 create web3
 wait_state "$D" running
