@@ -200,7 +200,7 @@ static struct xs_batch *before_start(struct domain *d)
 		xenlayout_domain(d->dom.domid, "hvmloader/bios", path);
 		xs_batch_write_if_absent(batch, path, bios_of(d));
 		xenlayout_domain(d->dom.domid, "hvmloader/allow-memory-relocate", path);
-		xs_batch_write_if_absent(batch, path, "0");
+		xs_batch_write_if_absent(batch, path, domain_is_old(d) ? "1" : "0");
 	}
 	domain_old_write(d, batch);
 	xenlayout_xendmd(d->dom.domid, "uuid", path);

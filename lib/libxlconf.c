@@ -11,6 +11,7 @@
 
 #include "lib/cleanup.h"
 #include "lib/libxlconf_impl.h"
+#include "lib/libxldiff.h"
 #include "lib/limits.h"
 
 #define MEMORY_DEFAULT_KIB (32 * 1024)
@@ -151,8 +152,10 @@ static int read_vcpus(struct libxlconf *c, const struct json_node *b_info, struc
 }
 
 /* What both kinds of guest have. */
-static int read_build_info(struct libxlconf *c, const struct json_node *b_info, struct err *err)
+static int read_build_info(
+	struct libxlconf_reader *reader, const struct json_node *b_info, struct err *err)
 {
+	struct libxlconf *c = reader->c;
 	static const struct libxljson_field fields[] = {
 		{"device_model_stubdomain", LIBXLJSON_DEFBOOL, offsetof(struct libxlconf, stubdom)},
 		FIELD(struct libxlconf, device_model, STRING),
@@ -177,6 +180,7 @@ static int read_build_info(struct libxlconf *c, const struct json_node *b_info, 
 	if (r < 0) {
 		return r;
 	}
+	reader->pv_stubdom = c->stubdom && c->type != LIBXL_HVM;
 	c->stubdom = c->stubdom && c->type == LIBXL_HVM;
 	c->max_vcpus = c->max_vcpus ? c->max_vcpus : 1;
 	if ((r = check_device_model(c, b_info, err)) < 0 ||
@@ -190,12 +194,15 @@ static int read_build_info(struct libxlconf *c, const struct json_node *b_info, 
 	return read_vcpus(c, b_info, err);
 }
 
-static int check_memory(struct libxlconf *c, const struct json_node *b_info, struct err *err)
+static int check_memory(
+	const struct libxlconf_reader *r, const struct json_node *b_info, struct err *err)
 {
+	struct libxlconf *c = r->c;
+
 	if (c->video_kib < 0) {
 		c->video_kib = 0;
 	}
-	if (c->video_kib >= c->max_kib) {
+	if (c->video_kib >= c->max_kib && libxldiff_ours(r->as_libxl, LIBXLDIFF_VIDEO_MEMORY)) {
 		return libxlconf_refuse(b_info, "max_memkb", err,
 			"%lld KiB leave nothing beside the video memory (%lld KiB)",
 			(long long)c->max_kib, (long long)c->video_kib);
@@ -214,13 +221,13 @@ static int read_b_info(struct libxlconf_reader *r, const struct json_node *root,
 	}
 	status = json_check_type(&b_info, json_type_object, err);
 	if (status < 0 || (status = check_union(c, &b_info, err)) < 0 ||
-		(status = read_build_info(c, &b_info, err)) < 0) {
+		(status = read_build_info(r, &b_info, err)) < 0) {
 		return status;
 	}
 	if (c->type == LIBXL_HVM) {
 		status = libxlconf_read_hvm(r, &b_info, err);
 	}
-	return status < 0 ? status : check_memory(c, &b_info, err);
+	return status < 0 ? status : check_memory(r, &b_info, err);
 }
 
 static int read_config(struct libxlconf_reader *r, const struct json_node *root, struct err *err)
@@ -233,7 +240,7 @@ static int read_config(struct libxlconf_reader *r, const struct json_node *root,
 		return status;
 	}
 	status = libxlconf_read_devices(r, root, err);
-	return status < 0 ? status : libxlconf_check_domain(r->c, root, err);
+	return status < 0 ? status : libxlconf_check_domain(r, root, err);
 }
 
 int libxlconf_parse(

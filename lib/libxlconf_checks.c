@@ -8,6 +8,7 @@
 
 #include "lib/cleanup.h"
 #include "lib/libxlconf_impl.h"
+#include "lib/libxldiff.h"
 
 static const char *const altp2m_names[] = {"disabled", "mixed", "external", "limited", NULL};
 static const char *const passthrough_names[] = {
@@ -100,13 +101,24 @@ static int check(const struct libxlconf *c, const struct extras *e, const struct
 	return check_pod(c, e, b_info, altp2m, err);
 }
 
-int libxlconf_check_domain(const struct libxlconf *c, const struct json_node *root, struct err *err)
+int libxlconf_check_domain(
+	const struct libxlconf_reader *reader, const struct json_node *root, struct err *err)
 {
+	const struct libxlconf *c = reader->c;
 	struct extras extras = {.target_kib = LIBXLCONF_KIB_MAX};
 	struct json_node b_info;
 	int r;
 
 	json_member(root, "b_info", &b_info);
+	/* It looks for the program where it has decided that there is none, and dies. */
+	if (reader->pv_stubdom && libxlconf_kind(c) == DEFINITION_QEMU &&
+		!libxldiff_ours(reader->as_libxl, LIBXLDIFF_PV_STUBDOM)) {
+		return libxlconf_refuse(&b_info, "device_model_stubdomain", err,
+			"xl dies of it with a PV or PVH guest that needs QEMU");
+	}
+	if (reader->pv_emulated_usb && libxlconf_kind(c) == DEFINITION_NO_DM) {
+		return json_fail_missing(root, "usbctrls", err, PV_EMULATED_USB);
+	}
 	r = read_b_info(&extras, &b_info, err);
 	if (r == 0) {
 		r = read_c_info(&extras, root, err);

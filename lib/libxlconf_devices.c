@@ -9,6 +9,7 @@
 #include "lib/cleanup.h"
 #include "lib/hash.h"
 #include "lib/libxlconf_impl.h"
+#include "lib/libxldiff.h"
 #include "lib/parse.h"
 
 #define DEVID_MAX 65535
@@ -135,7 +136,10 @@ static void number_nics(struct libxlconf *c)
 static int read_vfb(
 	struct libxlconf_reader *r, const struct json_node *node, void *element, struct err *err)
 {
-	return libxlconf_read_display(node, r->as_libxl, element, err);
+	int status = libxlconf_read_display(node, r->vfb_read, r->as_libxl, element, err);
+
+	r->vfb_read = true;
+	return status;
 }
 
 /* A PV guest's screen is that of its first vfb. */
@@ -244,19 +248,32 @@ static int read_usbctrl(
 		BACKEND_FIELDS(struct libxl_usbctrl)};
 	struct libxl_usbctrl *ctrl = element;
 	int status;
+	bool ours;
 
 	ctrl->devid = NO_DEVID;
 	status = libxljson_read(node, fields, ARRAY_SIZE(fields), ctrl, err);
 	if (status < 0) {
 		return status;
 	}
-	/* libxl looks whether the kernel's usbback is loaded; no released kernel has one. */
-	if (ctrl->type == LIBXL_USBCTRL_AUTO) {
-		ctrl->type =
-			r->c->type == LIBXL_HVM ? LIBXL_USBCTRL_DEVICEMODEL : LIBXL_USBCTRL_QUSB;
+	ours = libxldiff_ours(r->as_libxl, LIBXLDIFF_USB_CONTROLLERS);
+	if (r->c->type != LIBXL_HVM && ctrl->type == LIBXL_USBCTRL_DEVICEMODEL) {
+		r->pv_emulated_usb = true;
+		return ours ? libxlconf_refuse(node, "type", err, PV_EMULATED_USB) : 0;
+	}
+	if (ctrl->type == LIBXL_USBCTRL_AUTO && r->c->type == LIBXL_HVM) {
+		ctrl->type = LIBXL_USBCTRL_DEVICEMODEL;
+	} else if (ctrl->type == LIBXL_USBCTRL_AUTO && ours) {
+		ctrl->type = LIBXL_USBCTRL_QUSB;
 	}
 	ctrl->version = ctrl->version ? ctrl->version : 2;
-	return check_ports(node, ctrl, err);
+	status = check_ports(node, ctrl, err);
+	/* libxl sees it when the device model runs, so that no command follows. */
+	if (status < 0 && !ours) {
+		ctrl->type =
+			ctrl->type == LIBXL_USBCTRL_DEVICEMODEL ? LIBXL_USBCTRL_AUTO : ctrl->type;
+		return 0;
+	}
+	return status;
 }
 
 static int read_usbdev(
@@ -347,8 +364,10 @@ static int add_usbctrl(struct libxlconf *c)
 	return 0;
 }
 
-static int place_usbdevs(struct libxlconf *c, const struct json_node *root, struct err *err)
+static int place_usbdevs(
+	const struct libxlconf_reader *r, const struct json_node *root, struct err *err)
 {
+	struct libxlconf *c = r->c;
 	struct json_node list, node;
 
 	for (size_t i = 0; i < c->usbdevs_len; i++) {
@@ -359,7 +378,8 @@ static int place_usbdevs(struct libxlconf *c, const struct json_node *root, stru
 			add_usbctrl(c) == 0) {
 			find_port(c, dev);
 		}
-		if (dev->port && dev->ctrl != NO_DEVID) {
+		if ((dev->port && dev->ctrl != NO_DEVID) ||
+			!libxldiff_ours(r->as_libxl, LIBXLDIFF_USB_CONTROLLERS)) {
 			continue;
 		}
 		json_member(root, "usbdevs", &list);
@@ -428,5 +448,5 @@ int libxlconf_read_devices(
 	number_nics(c);
 	number_channels(c);
 	number_usbctrls(c);
-	return status < 0 ? status : place_usbdevs(c, root, err);
+	return status < 0 ? status : place_usbdevs(r, root, err);
 }

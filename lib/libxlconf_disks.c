@@ -1,9 +1,9 @@
 /* SPDX-FileCopyrightText: The xendmd authors
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Disks. libxl asks the file system whether a raw disk without a backend is a block device; the
- * path alone decides here (below /dev or not), so that a configuration means the same on every
- * host and nobody waits for a dead file server.
+ * Disks. libxl asks the file system whether an image is there, and whether it is a file or a block
+ * device; not so here, so that a configuration means the same on every host and nobody waits for a
+ * dead file server.
  */
 #include <errno.h>
 #include <string.h>
@@ -14,7 +14,6 @@
 #include "lib/libxlvdev.h"
 #include "lib/parse.h"
 
-#define DEV "/dev/"
 #define IDE_DISKS 4
 #define AHCI_DISKS 6
 
@@ -23,7 +22,8 @@ static const char *const format_names[] = {
 	"unknown", "qcow", "qcow2", "vhd", "raw", "empty", "qed", NULL};
 static const char *const specification_names[] = {"unknown", "xen", "virtio", NULL};
 
-static int read_vdev(struct libxl_disk *disk, const struct json_node *node, struct err *err)
+static int read_vdev(
+	bool as_libxl, struct libxl_disk *disk, const struct json_node *node, struct err *err)
 {
 	struct libxlvdev vdev;
 
@@ -35,7 +35,9 @@ static int read_vdev(struct libxl_disk *disk, const struct json_node *node, stru
 			"\"%.64s\" names no virtual disk (xen-vbd-interface(7))", disk->vdev);
 	}
 	disk->number = vdev.number;
-	disk->has_index = vdev.has_index && disk->specification != LIBXL_SPECIFICATION_VIRTIO;
+	disk->has_index =
+		vdev.has_index && (disk->specification != LIBXL_SPECIFICATION_VIRTIO ||
+					  !libxldiff_ours(as_libxl, LIBXLDIFF_VIRTIO_DISK));
 	disk->index = vdev.index;
 	return 0;
 }
@@ -57,13 +59,6 @@ static int check_image(const struct libxl_disk *disk, const struct json_node *no
 	return 0;
 }
 
-static bool can_be_phy(const struct libxl_disk *disk)
-{
-	return disk->format == LIBXL_FORMAT_RAW &&
-	       (!libxl_backend_is_local(disk->backend_domid, disk->backend_domname) ||
-		       disk->script || !strncmp(disk->path, DEV, strlen(DEV)));
-}
-
 /* A backend that the configuration names. */
 static int check_backend(const struct libxlconf_reader *r, const struct libxl_disk *disk,
 	const struct json_node *node, struct err *err)
@@ -83,12 +78,6 @@ static int check_backend(const struct libxlconf_reader *r, const struct libxl_di
 		return libxlconf_refuse(
 			node, "backend", err, "\"phy\" takes no format but \"raw\"");
 	}
-	/* A path elsewhere may be a link to a block device: no reason for us. */
-	if (disk->backend == LIBXL_BACKEND_PHY && r->as_libxl && !can_be_phy(disk)) {
-		return libxlconf_refuse(node, "backend", err,
-			"\"phy\" takes block devices, and \"%.128s\" is not below " DEV,
-			disk->path);
-	}
 	if ((disk->backend == LIBXL_BACKEND_STANDALONE) !=
 		(disk->specification == LIBXL_SPECIFICATION_VIRTIO)) {
 		return libxlconf_refuse(node, "backend", err,
@@ -106,7 +95,8 @@ static int choose_backend(const struct libxlconf_reader *r, struct libxl_disk *d
 	if (disk->backend == LIBXL_BACKEND_UNKNOWN) {
 		if (disk->specification == LIBXL_SPECIFICATION_VIRTIO) {
 			disk->backend = LIBXL_BACKEND_STANDALONE;
-		} else if (!(disk->cdrom && r->c->type == LIBXL_HVM) && can_be_phy(disk)) {
+		} else if (!(disk->cdrom && r->c->type == LIBXL_HVM) &&
+			   disk->format == LIBXL_FORMAT_RAW) {
 			disk->backend = LIBXL_BACKEND_PHY;
 		} else {
 			disk->backend = LIBXL_BACKEND_QDISK;
@@ -164,7 +154,7 @@ static int read_disk(
 	struct libxl_disk *disk = element;
 	int status = libxljson_read(node, fields, ARRAY_SIZE(fields), disk, err);
 
-	if (status < 0 || (status = read_vdev(disk, node, err)) < 0 ||
+	if (status < 0 || (status = read_vdev(r->as_libxl, disk, node, err)) < 0 ||
 		(status = check_image(disk, node, err)) < 0 ||
 		(status = choose_backend(r, disk, node, err)) < 0 ||
 		(status = check_writable(r->c, disk, node, err)) < 0) {
@@ -175,23 +165,28 @@ static int read_disk(
 			  : 0;
 }
 
-/* In a stub domain hda, sda and xvda are all /dev/xvda. */
-static int check_clash(
-	const struct libxlconf *c, const struct json_node *list, size_t at, struct err *err)
+/* In a stub domain hda, sda and xvda are all /dev/xvda: libxl does not mind. */
+static bool clashes(const struct libxlconf_reader *r, const struct libxl_disk *disk,
+	const struct libxl_disk *other)
 {
-	const struct libxl_disk *disk = &c->disks[at];
+	return disk->number == other->number ||
+	       (libxldiff_ours(r->as_libxl, LIBXLDIFF_DISK_CLASH) && r->c->stubdom &&
+		       disk->has_index && other->has_index && disk->index == other->index);
+}
+
+static int check_clash(
+	const struct libxlconf_reader *r, const struct json_node *list, size_t at, struct err *err)
+{
+	const struct libxl_disk *disks = r->c->disks, *disk = &disks[at];
 
 	for (size_t i = 0; i < at; i++) {
 		struct json_node node = json_element(list, at);
-		const struct libxl_disk *other = &c->disks[i];
 
-		if (disk->number == other->number ||
-			(c->stubdom && disk->has_index && other->has_index &&
-				disk->index == other->index)) {
+		if (clashes(r, disk, &disks[i])) {
 			return libxlconf_refuse(&node, "vdev", err,
 				"\"%.64s\" is the same device as disks[%zu] (\"%.64s\")%s",
-				disk->vdev, i, other->vdev,
-				disk->number == other->number ? "" : " in a stub domain");
+				disk->vdev, i, disks[i].vdev,
+				disk->number == disks[i].number ? "" : " in a stub domain");
 		}
 	}
 	return 0;
@@ -204,12 +199,12 @@ int libxlconf_read_disks(struct libxlconf_reader *r, const struct json_node *roo
 	int status = libxlconf_read_list(
 		r, root, "disks", sizeof(*c->disks), read_disk, &c->disks, &c->disks_len, err);
 
-	if (!libxldiff_ours(r->as_libxl, LIBXLDIFF_DISK_CLASH) || !c->disks_len) {
+	if (!c->disks_len) {
 		return status;
 	}
 	json_member(root, "disks", &list);
 	for (size_t i = 1; i < c->disks_len && status == 0; i++) {
-		status = check_clash(c, &list, i, err);
+		status = check_clash(r, &list, i, err);
 	}
 	return status;
 }

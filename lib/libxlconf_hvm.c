@@ -52,8 +52,8 @@ static bool is_ipv6(const char *listen)
 	return inet_pton(AF_INET6, plain, &address) == 1;
 }
 
-static int read_vnc(
-	const struct json_node *object, bool as_libxl, struct libxl_vnc *vnc, struct err *err)
+static int read_vnc(const struct json_node *object, bool unused, bool as_libxl,
+	struct libxl_vnc *vnc, struct err *err)
 {
 	static const struct libxljson_field fields[] = {FIELD(struct libxl_vnc, enable, DEFBOOL),
 		FIELD(struct libxl_vnc, findunused, DEFBOOL),
@@ -72,7 +72,7 @@ static int read_vnc(
 	if (!vnc->listen) {
 		vnc->listen = "127.0.0.1";
 	}
-	if (vnc->enable && vnc->display && strchr(vnc->listen, ':') &&
+	if (!unused && vnc->enable && vnc->display && strchr(vnc->listen, ':') &&
 		!(libxldiff_ours(as_libxl, LIBXLDIFF_VNC_IPV6) && is_ipv6(vnc->listen))) {
 		return libxlconf_refuse(&node, "display", err,
 			"not possible beside \"listen\": \"%.64s\", which has a display already",
@@ -81,8 +81,8 @@ static int read_vnc(
 	return 0;
 }
 
-int libxlconf_read_display(
-	const struct json_node *object, bool as_libxl, struct libxl_display *ret, struct err *err)
+int libxlconf_read_display(const struct json_node *object, bool unused, bool as_libxl,
+	struct libxl_display *ret, struct err *err)
 {
 	static const struct libxljson_field keymap[] = {
 		FIELD(struct libxl_display, keymap, STRING)};
@@ -93,7 +93,7 @@ int libxlconf_read_display(
 	int r = libxljson_read(object, keymap, ARRAY_SIZE(keymap), ret, err);
 
 	if (r == 0) {
-		r = read_vnc(object, as_libxl, &ret->vnc, err);
+		r = read_vnc(object, unused, as_libxl, &ret->vnc, err);
 	}
 	if (r == 0 && libxljson_object(object, "sdl", &node, &r, err)) {
 		r = libxljson_read(&node, sdl, ARRAY_SIZE(sdl), &ret->sdl, err);
@@ -149,10 +149,19 @@ static int read_spice(const struct libxlconf *c, const struct json_node *hvm, st
 	return check_spice(s, &node, err);
 }
 
+/* "usb" stands there, be it true or false. */
+static bool says_usb(const struct json_node *hvm)
+{
+	struct json_node usb;
+
+	return json_member(hvm, "usb", &usb) && usb.value &&
+	       strcasecmp(json_object_get_string(usb.value), LIBXLJSON_DEFAULT) != 0;
+}
+
 static int check_usb(const struct libxlconf *c, struct libxl_hvm *hvm, const struct json_node *node,
 	struct err *err)
 {
-	bool old = hvm->usb || hvm->usbdevice || hvm->usbdevices.len;
+	bool old = says_usb(node) || hvm->usbdevice || hvm->usbdevices.len;
 	int64_t redirection = hvm->spice.usbredirection;
 
 	if (hvm->usbdevice && hvm->usbdevices.len) {
@@ -331,7 +340,7 @@ int libxlconf_read_hvm(struct libxlconf_reader *r, const struct json_node *b_inf
 	}
 	c->has_display = true;
 	if ((status = read_fields(c, hvm, err)) == 0 &&
-		(status = libxlconf_read_display(hvm, r->as_libxl, &c->display, err)) == 0 &&
+		(status = libxlconf_read_display(hvm, false, r->as_libxl, &c->display, err)) == 0 &&
 		(status = read_spice(c, hvm, &c->hvm.spice, err)) == 0 &&
 		(status = check_usb(c, &c->hvm, hvm, err)) == 0 &&
 		(status = check_sound(c, &c->hvm, hvm, err)) == 0 &&

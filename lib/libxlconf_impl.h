@@ -6,6 +6,7 @@
 #include "lib/libxlconf.h"
 #include "lib/libxljson.h"
 
+#define PV_EMULATED_USB "a PV or PVH guest can't have an emulated controller"
 #define LIBXLCONF_KIB_MAX (INT64_C(1) << 42) /* 4 PiB */
 #define FIELD(type, key, kind)                                                                     \
 	{                                                                                          \
@@ -19,14 +20,18 @@
 struct libxlconf_reader {
 	struct libxlconf *c;
 	bool as_libxl;
+	bool pv_stubdom;      /* a stub domain is asked for, of a guest that can't have one */
+	bool pv_emulated_usb; /* the same of an emulated usb controller */
+	bool vfb_read;
 };
 
 /* "PATH.KEY: message" for a value that can't be; returns -EINVAL. */
 int libxlconf_refuse(const struct json_node *object, const char *key, struct err *err,
 	const char *fmt, ...) __attribute__((format(printf, 4, 5)));
 
-int libxlconf_read_display(
-	const struct json_node *object, bool as_libxl, struct libxl_display *ret, struct err *err);
+/* UNUSED: no device model sees it, so that only its types are checked. */
+int libxlconf_read_display(const struct json_node *object, bool unused, bool as_libxl,
+	struct libxl_display *ret, struct err *err);
 int libxlconf_read_hvm(struct libxlconf_reader *r, const struct json_node *b_info, struct err *err);
 /* The lists of devices beside b_info; after it. */
 int libxlconf_read_disks(struct libxlconf_reader *r, const struct json_node *root, struct err *err);
@@ -35,7 +40,7 @@ int libxlconf_read_devices(
 
 /* At last: what libxl refuses for reasons that are no device model's. */
 int libxlconf_check_domain(
-	const struct libxlconf *c, const struct json_node *root, struct err *err);
+	const struct libxlconf_reader *r, const struct json_node *root, struct err *err);
 
 /* Calls READ for each element of the list KEY, with an element of *RET (zeroed, SIZE each). */
 typedef int (*libxlconf_element_fn)(

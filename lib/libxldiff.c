@@ -25,6 +25,11 @@ static const char *const names[] = {
 	[LIBXLDIFF_QMP_START] = "qmp-start",
 	[LIBXLDIFF_QMP_NUMBERS] = "qmp-numbers",
 	[LIBXLDIFF_BINARY] = "binary",
+	[LIBXLDIFF_NAME_SLASH] = "name-slash",
+	[LIBXLDIFF_PV_STUBDOM] = "pv-stubdom",
+	[LIBXLDIFF_USB_CONTROLLERS] = "usb-controllers",
+	[LIBXLDIFF_VIDEO_MEMORY] = "video-memory",
+	[LIBXLDIFF_VIRTIO_DISK] = "virtio-disk",
 };
 
 const char *libxldiff_name(enum libxldiff which)

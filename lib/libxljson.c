@@ -61,7 +61,7 @@ static int read_defbool(const struct json_node *node, bool *ret, struct err *err
 		*ret = !strcasecmp(text, "True");
 		return 0;
 	}
-	if (!strcasecmp(text, "<default>")) {
+	if (!strcasecmp(text, LIBXLJSON_DEFAULT)) {
 		return 0;
 	}
 	return json_fail(node, -EINVAL, err,

@@ -15,6 +15,8 @@
 #include "lib/json.h"
 #include "lib/strv.h"
 
+#define LIBXLJSON_DEFAULT "<default>" /* a defbool that nobody has set */
+
 enum libxljson_type {
 	LIBXLJSON_STRING,  /* const char *, borrowed from the document's tree; NULL: not given */
 	LIBXLJSON_STRINGS, /* struct strv, owned */

@@ -24,7 +24,7 @@ int64_t libxlplan_mib(const struct libxlplan *p, int64_t kib)
 	if (ours(p, LIBXLDIFF_MEMORY_SIZE)) {
 		return mib;
 	}
-	return (int32_t)((uint32_t)kib + 1023) / 1024;
+	return ((uint32_t)kib + 1023) / 1024;
 }
 
 const char *libxlplan_name(const struct libxlplan *p)
@@ -346,6 +346,12 @@ int libxlplan_build(const struct libxlconf *c, const struct libxlplan_context *c
 {
 	const struct libxlplan plan = {.c = c, .context = context, .d = ret};
 	int r = c->stubdom ? check_stubdom(&plan, err) : 0;
+
+	/* Its log's name has the guest's in it. */
+	if (!ours(&plan, LIBXLDIFF_NAME_SLASH) && c->name && strchr(c->name, '/')) {
+		return err_set(
+			err, -EINVAL, "c_info.name: libxl can't open a log for \"%.64s\"", c->name);
+	}
 
 	if (r < 0) {
 		return r;

@@ -29,7 +29,7 @@ static inline const struct libxl_sdl *sdl_of(const struct libxlconf *c)
 const char *libxlplan_name(const struct libxlplan *p);
 void libxlplan_domain_id_env(const struct libxlplan *p);
 void libxlplan_verbatim(const struct libxlplan *p, const struct strv *arguments);
-/* libxl's arithmetic is done in an int. */
+/* libxl's arithmetic is done in 32 bits. */
 int64_t libxlplan_mib(const struct libxlplan *p, int64_t kib);
 
 /* libxlplan_display.c */

@@ -65,7 +65,8 @@ static const struct {
 	{BUILD("\"max_memkb\": 1.5"),
 		"b_info.max_memkb: must be a whole number, is a number with a fraction"},
 	{BUILD("\"max_memkb\": 8192"),
-		"b_info.max_memkb: 8192 KiB leave nothing beside the video memory (8192 KiB)"},
+		"b_info.max_memkb: 8192 KiB leave nothing beside the video memory (8192 KiB)",
+		true},
 	{BUILD("\"max_vcpus\": 1025"), "b_info.max_vcpus: must be from 0 to 1024, is 1025"},
 	{BUILD("\"avail_vcpus\": 1"), "b_info.avail_vcpus: must be an array, is a whole number"},
 	{BUILD("\"avail_vcpus\": [0, 1024]"),
@@ -198,7 +199,7 @@ static const struct {
 	{DISK(RAW ", \"vdev\": \"hda\", \"colo_enable\": \"True\""),
 		"disks[0].colo_enable: COLO is not supported by xendmd"},
 	{LIST("disks", "{" RAW ", \"vdev\": \"hda\"}, {" RAW ", \"vdev\": \"hda\"}"),
-		"disks[1].vdev: \"hda\" is the same device as disks[0] (\"hda\")", true},
+		"disks[1].vdev: \"hda\" is the same device as disks[0] (\"hda\")"},
 	{CONFIG("hvm", STUB,
 		 ", \"disks\": [{" RAW ", \"vdev\": \"sdb\"}, {" RAW ", \"vdev\": \"xvdb\"}]"),
 		"disks[1].vdev: \"xvdb\" is the same device as disks[0] (\"sdb\") in a stub domain",
@@ -222,21 +223,22 @@ static const struct {
 	{LIST("channels", "{\"name\": \"a\", \"connection.socket\": {}}"),
 		"channels[0][\"connection.socket\"].path: is missing"},
 	{LIST("pcidevs", "{\"dev\": 32}"), "pcidevs[0].dev: must be from 0 to 31, is 32"},
-	{LIST("usbctrls", "{\"version\": 4}"), "usbctrls[0].version: must be from 1 to 3, is 4"},
+	{LIST("usbctrls", "{\"version\": 4}"), "usbctrls[0].version: must be from 1 to 3, is 4",
+		true},
 	{LIST("usbctrls", "{\"version\": 1, \"ports\": 3}"),
-		"usbctrls[0].ports: a controller of version 1 has 2, is 3"},
+		"usbctrls[0].ports: a controller of version 1 has 2, is 3", true},
 	{LIST("usbctrls", "{\"version\": 3, \"ports\": 16}"),
-		"usbctrls[0].ports: a controller of version 3 has at most 15, is 16"},
+		"usbctrls[0].ports: a controller of version 3 has at most 15, is 16", true},
 	{LIST("usbdevs", "{}"),
 		"usbdevs[0]: needs \"type.hostdev\" with \"hostbus\" and \"hostaddr\""},
 	{LIST("usbdevs", "{\"type.hostdev\": {\"hostbus\": 1, \"hostaddr\": 256}}"),
 		"usbdevs[0][\"type.hostdev\"].hostaddr: must be from 1 to 255, is 256"},
 	{LIST("usbdevs", "{\"ctrl\": 1, \"type.hostdev\": {\"hostbus\": 1, \"hostaddr\": 2}}"),
-		"usbdevs[0]: no controller in \"usbctrls\" has a free port for it"},
+		"usbdevs[0]: no controller in \"usbctrls\" has a free port for it", true},
 	{LIST("usbdevs", "{\"port\": 1, \"type.hostdev\": {\"hostbus\": 1, \"hostaddr\": 2}}"),
-		"usbdevs[0]: no controller in \"usbctrls\" has a free port for it"},
+		"usbdevs[0]: no controller in \"usbctrls\" has a free port for it", true},
 	{CONFIG("pv", "", ", \"usbdevs\": [{\"type.hostdev\": {\"hostbus\": 1, \"hostaddr\": 2}}]"),
-		"usbdevs[0]: no controller in \"usbctrls\" has a free port for it"},
+		"usbdevs[0]: no controller in \"usbctrls\" has a free port for it", true},
 };
 
 static void test_bad(void **state)
@@ -283,6 +285,9 @@ static void test_kind(void **state)
 		{CONFIG("pv", "", ", \"usbctrls\": [{\"type\": \"pv\"}]"), DEFINITION_NO_DM},
 		{CONFIG("pv", "", ", \"usbctrls\": [{\"type\": \"qusb\"}]"), DEFINITION_QEMU},
 		{CONFIG("pvh", "", ", \"disks\": [{" RAW ", \"vdev\": \"xvda\"}]"),
+			DEFINITION_NO_DM},
+		{CONFIG("pvh", "",
+			 ", \"disks\": [{" RAW ", \"vdev\": \"xvda\", \"backend\": \"qdisk\"}]"),
 			DEFINITION_QEMU},
 		{CONFIG("pv", "",
 			 ", \"disks\": [{\"pdev_path\": \"/dev/v/l\", \"format\": \"raw\", "
@@ -350,17 +355,19 @@ static void test_tolerant(void **state)
 	}
 }
 
-/* Only the file system knows whether a path is a link to a block device. */
-static void test_phy(void **state)
+/* A raw image is for the kernel to serve, be it a file or a block device. */
+static void test_raw_backend(void **state)
 {
-	static const char text[] = DISK(RAW ", \"vdev\": \"hda\", \"backend\": \"phy\"");
-	_cleanup_libxlconf_ struct libxlconf *c = NULL, *as_libxl = NULL;
-	struct err err = {0};
+	static const char *const texts[] = {DISK(RAW ", \"vdev\": \"hda\", \"backend\": \"phy\""),
+		DISK(RAW ", \"vdev\": \"hda\"")};
 
-	assert_int_equal(parse(text, false, &c, &err), 0);
-	assert_int_equal(parse(text, true, &as_libxl, &err), -EINVAL);
-	assert_string_equal(err.text, "c:1: disks[0].backend: \"phy\" takes block devices, and "
-				      "\"/a\" is not below /dev/");
+	for (size_t i = 0; i < ARRAY_SIZE(texts); i++) {
+		_cleanup_libxlconf_ struct libxlconf *c = NULL;
+		struct err err = {0};
+
+		assert_int_equal(parse(texts[i], true, &c, &err), 0);
+		assert_int_equal(c->disks[0].backend, LIBXL_BACKEND_PHY);
+	}
 }
 
 /* As many controllers as the devices that name none have need of. */
@@ -425,7 +432,7 @@ static void test_many(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {cmocka_unit_test(test_bad), cmocka_unit_test(test_kind),
-		cmocka_unit_test(test_tolerant), cmocka_unit_test(test_phy),
+		cmocka_unit_test(test_tolerant), cmocka_unit_test(test_raw_backend),
 		cmocka_unit_test(test_usb), cmocka_unit_test(test_nics),
 		cmocka_unit_test(test_many)};
 

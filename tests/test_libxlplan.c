@@ -101,11 +101,34 @@ static const struct {
 		LIST("\"disks\": [{\"format\": \"empty\", \"vdev\": \"xvde\", \"is_cdrom\": 1}]"),
 		" ide-cd,id=ide-51776,drive=ide-51776,bus=ide.2,unit=0", " -m 56"},
 	{LIBXLDIFF_DISK_CLASH,
-		LIST("\"disks\": [{\"pdev_path\": \"/a\", \"vdev\": \"hda\", \"format\": \"raw\", "
-		     "\"readwrite\": 1}, {\"pdev_path\": \"/b\", \"vdev\": \"hda\", \"format\": "
-		     "\"raw\", \"readwrite\": 1}]"),
-		" file=/b,if=ide,index=0,", NULL,
-		"c:1: disks[1].vdev: \"hda\" is the same device as disks[0] (\"hda\")"},
+		CONFIG("hvm", "", ", " STUB,
+			", \"disks\": [{\"pdev_path\": \"/a\", \"vdev\": \"hda\", \"format\": "
+			"\"raw\", \"readwrite\": 1}, {\"pdev_path\": \"/b\", \"vdev\": \"sda\", "
+			"\"format\": \"raw\", \"readwrite\": 1}]"),
+		" file=/dev/xvda,id=scsi0-hd0,", NULL,
+		"c:1: disks[1].vdev: \"sda\" is the same device as disks[0] (\"hda\") in a stub "
+		"domain"},
+	{LIBXLDIFF_NAME_SLASH,
+		"{\"c_info\": {\"type\": \"hvm\", \"name\": \"a/b\"}, \"b_info\": {}}", NULL,
+		" -name a/b ", "c_info.name: libxl can't open a log for \"a/b\""},
+	{LIBXLDIFF_PV_STUBDOM, CONFIG("pv", "", ", " STUB, ", \"vfbs\": [{}]"), NULL,
+		" -machine xenpv ",
+		"c:1: b_info.device_model_stubdomain: xl dies of it with a PV or PVH guest that "
+		"needs QEMU"},
+	{LIBXLDIFF_USB_CONTROLLERS, LIST("\"usbctrls\": [{\"version\": 4}]"), " -m 56", NULL,
+		"c:1: usbctrls[0].version: must be from 1 to 3, is 4"},
+	{LIBXLDIFF_USB_CONTROLLERS,
+		LIST("\"usbctrls\": [{\"version\": 1, \"ports\": 2}], \"usbdevs\": [{\"ctrl\": 7, "
+		     "\"type.hostdev\": {\"hostbus\": 1, \"hostaddr\": 2}}]"),
+		" -m 56", NULL,
+		"c:1: usbdevs[0]: no controller in \"usbctrls\" has a free port for it"},
+	{LIBXLDIFF_VIRTIO_DISK,
+		LIST("\"disks\": [{\"pdev_path\": \"/a\", \"vdev\": \"xvda\", \"format\": "
+		     "\"raw\", \"readwrite\": 1, \"specification\": \"virtio\"}]"),
+		" -m 56 -drive file=/a,if=ide,", " -m 56"},
+	{LIBXLDIFF_VIDEO_MEMORY, BUILD("\"video_memkb\": 81920"), " -m 4194288", NULL,
+		"c:1: b_info.max_memkb: 65536 KiB leave nothing beside the video memory (81920 "
+		"KiB)"},
 	{LIBXLDIFF_RUN_AS,
 		CONFIG("pv", "", ", \"device_model_user\": \"nobody\"", ", \"vfbs\": [{}]"),
 		" -machine xenpv -m 64", " -machine xenpv -m 64 -runas nobody"},
@@ -194,17 +217,17 @@ static void test_differences(void **state)
 	}
 }
 
-/* 3 TiB do not fit into 32 bits of KiB. */
+/* 5 TiB do not fit into 32 bits of KiB. */
 static void test_memory(void **state)
 {
 	static const char text[] = "{\"c_info\": {\"type\": \"hvm\"}, \"b_info\": {\"max_memkb\": "
-				   "3221225472, \"type.hvm\": {\"vga\": {\"kind\": \"none\"}}}}";
+				   "5368709120, \"type.hvm\": {\"vga\": {\"kind\": \"none\"}}}}";
 	struct err err = {0};
 	_cleanup_free_ char *theirs = plan(text, &libxl, NULL, &err);
 	_cleanup_free_ char *our = plan(text, &plain, NULL, &err);
 
-	assert_non_null(strstr(theirs, " -m -1048575"));
-	assert_non_null(strstr(our, " -m 3145728"));
+	assert_non_null(strstr(theirs, " -m 1048576"));
+	assert_non_null(strstr(our, " -m 5242880"));
 }
 
 static const char usb_and_pci[] =

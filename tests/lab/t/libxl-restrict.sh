@@ -14,7 +14,7 @@ BASE=70000
 firmware_and_disk_work()
 {
 	wait_until 120 firmware_ran "$1"
-	qmp "/var/run/xen/qmp-libxl-$1" '{"execute":"query-block"}' \
+	qmp "/run/xendmd/dm/$1/qmp" '{"execute":"query-block"}' \
 		| jq -e '[.return[].device] | index("ide0-hd0")' || fail "no disk"
 }
 
