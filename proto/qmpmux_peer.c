@@ -149,13 +149,22 @@ static void become_ready(struct qmpmux *m, int64_t now)
 	mux_dispatch(m, now);
 }
 
+/* A QEMU that was busy for longer than a connection was waited for reads the next connection in its
+ * monitor's thread, but carries out the command of the one before it first: for the new one. One
+ * behind vchan may never have learned of a new connection. */
+bool mux_is_negotiated(const struct qmp_message *message)
+{
+	return message->kind == QMP_RETURN ||
+	       (message->kind == QMP_ERROR && !strcmp(message->error_class, "CommandNotFound"));
+}
+
 static int on_capabilities(
 	struct qmpmux *m, const struct qmp_message *message, int64_t now, struct err *err)
 {
 	if (message->id != m->last_id) {
 		return violation(m, err, "an answer that nobody asked for");
 	}
-	if (message->kind == QMP_ERROR) {
+	if (!mux_is_negotiated(message)) {
 		return err_set(err, -EPROTO, "QMP: qmp_capabilities: %.200s", message->desc);
 	}
 	become_ready(m, now);

@@ -116,6 +116,10 @@ void mux_bury_flight(struct qmpmux *m);
 /* The largest message that may come now. */
 size_t mux_line_max(const struct qmpmux *m);
 
+/* qmpmux_peer.c. An answer to qmp_capabilities by which the session is there: already negotiated is
+ * as good as done. */
+bool mux_is_negotiated(const struct qmp_message *message);
+
 /* qmpmux_sync.c */
 void sync_begin(struct qmpmux *m, int64_t now);
 /* Into the frame. */

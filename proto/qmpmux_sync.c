@@ -67,13 +67,10 @@ int sync_take(struct qmpmux *m, const char *data, size_t len, struct err *err)
 	return qmpframe_feed(&m->in, clean, len) < 0 ? err_set(err, -ENOMEM, "out of memory") : 0;
 }
 
-/* Already negotiated is as good: the other end kept its session. */
 static bool is_answer(const struct qmpmux *m, const struct qmp_message *message)
 {
 	return m->sync.asked && message->has_id && message->id == m->last_id &&
-	       (message->kind == QMP_RETURN ||
-		       (message->kind == QMP_ERROR &&
-			       !strcmp(message->error_class, "CommandNotFound")));
+	       mux_is_negotiated(message);
 }
 
 void sync_line(struct qmpmux *m, const char *line, size_t len, int64_t now)

@@ -794,9 +794,43 @@ static void test_stock_clients(void **state)
 	world_free(w);
 }
 
+/* Seen in the lab: QEMU had its hands full for longer than the first connection was waited for, and
+ * then carried out that one's command for the second connection. */
+static void test_negotiated_by_the_connection_before(void **state)
+{
+	static const struct {
+		const char *error_class;
+		int result, ready;
+	} cases[] = {{"CommandNotFound", 0, 1}, {"GenericError", -EPROTO, 0}};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct world *w = world_new(QMP_PEER_DOM0);
+		char answer[160];
+
+		qmpmux_connected(w->m, w->now);
+		assert_int_equal(says(w, HELLO), 0);
+		w->now += 10000;
+		assert_int_equal(qmpmux_tick(w->m, w->now, &w->err), -ETIMEDOUT);
+		qmpmux_disconnected(w->m, &w->err, false, w->now);
+		qmpmux_connected(w->m, w->now);
+		*w->sent = '\0';
+		assert_int_equal(says(w, HELLO), 0);
+		assert_string_equal(sent(w), "{\"execute\":\"qmp_capabilities\",\"id\":2}\n");
+		assert_int_equal(says(w, "{\"return\": {}, \"id\": 1}\r\n"), 0);
+		assert_int_equal(w->ready, 0);
+		snprintf(answer, sizeof(answer),
+			"{\"id\": 2, \"error\": {\"class\": \"%s\", \"desc\": \"x\"}}\r\n",
+			cases[i].error_class);
+		assert_int_equal(says(w, answer), cases[i].result);
+		assert_int_equal(w->ready, cases[i].ready);
+		world_free(w);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_negotiated_by_the_connection_before),
 		cmocka_unit_test(test_s1_greeting),
 		cmocka_unit_test(test_greeting_never_comes),
 		cmocka_unit_test(test_s2_one_in_flight),
