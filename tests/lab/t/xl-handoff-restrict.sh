@@ -1,14 +1,12 @@
 #!/bin/bash
 # SPDX-FileCopyrightText: The xendmd authors
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# lab: releases=bookworm timeout=400
+# lab: essential timeout=400
 #
 # dm_restrict through dm-handoff: libxl's monitor is a descriptor that it opened, it waits for
-# query-status there, and gives up when xenstore's state comes first.
-#
-# Not on Xen 4.20, where stock libxl loses a race with itself: it asks a first QEMU for its options on
-# a listening socket at the same path, and that QEMU, on its way out, unlinks the path of the socket it
-# was given, by then the second one's (strace: bind by libxl, unlink by the first QEMU, connect: ENOENT).
+# query-status there, and gives up when xenstore's state comes first. On Xen 4.20 stock libxl asks a
+# first QEMU for its options on a listening socket at the same path; dm-handoff keeps that one from
+# unlinking the second one's (strace: bind by libxl, unlink by the first QEMU, connect: ENOENT).
 . "$(dirname "$0")/lib.sh"
 
 xl_domid() { xl domid restricted 2>/dev/null; }
