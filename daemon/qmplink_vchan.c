@@ -25,6 +25,7 @@ struct vchan_link {
 	char *path;
 	/* down */
 	uint64_t request; /* 0: no attempt under way */
+	bool changed;	  /* the node, since the attempt began */
 	int64_t tried_ms;
 	struct store_watcher watcher; /* waits for a server */
 	struct bucket fires;
@@ -195,7 +196,9 @@ static void on_node(void *arg)
 		err_set(&err, -EPROTO, "QMP: domain %u writes \"%s\" again and again", l->domid,
 			l->path);
 		qmp_link_down(&l->base, &err, true);
-	} else if (!l->request && !l->retry.event) {
+	} else if (l->request) {
+		l->changed = true;
+	} else if (!l->retry.event) {
 		loop_timer_start(l->base.loop, &l->retry, due > now ? due - now : 0, on_retry, l);
 	}
 }
@@ -223,6 +226,10 @@ static void on_connected(void *ctx, struct vchan *v, const struct err *err)
 	l->request = 0;
 	if (!v && err->code == -ENOENT) {
 		wait_for_server(l);
+		if (l->changed && l->watcher.id) {
+			loop_timer_start(
+				l->base.loop, &l->retry, LIMIT_VCHAN_RETRY_MS, on_retry, l);
+		}
 		return;
 	}
 	if (!v) {
@@ -244,6 +251,7 @@ static void attempt(struct vchan_link *l)
 	int r;
 
 	l->tried_ms = loop_monotonic_ms();
+	l->changed = false;
 	r = store_connect_vchan(
 		l->store, l->domid, l->path, LIMIT_XS_DEADLINE_MS, on_connected, l, &l->request);
 	if (r < 0) {
