@@ -116,8 +116,9 @@ int libxlconf_check_domain(
 		return libxlconf_refuse(&b_info, "device_model_stubdomain", err,
 			"xl dies of it with a PV or PVH guest that needs QEMU");
 	}
-	if (reader->pv_emulated_usb && libxlconf_kind(c) == DEFINITION_NO_DM) {
-		return json_fail_missing(root, "usbctrls", err, PV_EMULATED_USB);
+	if (reader->usb_err.code && libxlconf_kind(c) == DEFINITION_NO_DM) {
+		*err = reader->usb_err;
+		return err->code;
 	}
 	r = read_b_info(&extras, &b_info, err);
 	if (r == 0) {

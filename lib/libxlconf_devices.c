@@ -237,6 +237,16 @@ static int check_ports(const struct json_node *node, struct libxl_usbctrl *ctrl,
 	return 0;
 }
 
+static int check_usbctrl(const struct libxlconf *c, const struct json_node *node,
+	struct libxl_usbctrl *ctrl, struct err *err)
+{
+	if (c->type != LIBXL_HVM && ctrl->type == LIBXL_USBCTRL_DEVICEMODEL) {
+		return libxlconf_refuse(
+			node, "type", err, "a PV or PVH guest can't have an emulated controller");
+	}
+	return check_ports(node, ctrl, err);
+}
+
 static int read_usbctrl(
 	struct libxlconf_reader *r, const struct json_node *node, void *element, struct err *err)
 {
@@ -256,24 +266,22 @@ static int read_usbctrl(
 		return status;
 	}
 	ours = libxldiff_ours(r->as_libxl, LIBXLDIFF_USB_CONTROLLERS);
-	if (r->c->type != LIBXL_HVM && ctrl->type == LIBXL_USBCTRL_DEVICEMODEL) {
-		r->pv_emulated_usb = true;
-		return ours ? libxlconf_refuse(node, "type", err, PV_EMULATED_USB) : 0;
-	}
 	if (ctrl->type == LIBXL_USBCTRL_AUTO && r->c->type == LIBXL_HVM) {
 		ctrl->type = LIBXL_USBCTRL_DEVICEMODEL;
 	} else if (ctrl->type == LIBXL_USBCTRL_AUTO && ours) {
 		ctrl->type = LIBXL_USBCTRL_QUSB;
 	}
 	ctrl->version = ctrl->version ? ctrl->version : 2;
-	status = check_ports(node, ctrl, err);
-	/* libxl sees it when the device model runs, so that no command follows. */
-	if (status < 0 && !ours) {
-		ctrl->type =
-			ctrl->type == LIBXL_USBCTRL_DEVICEMODEL ? LIBXL_USBCTRL_AUTO : ctrl->type;
-		return 0;
+	status = check_usbctrl(r->c, node, ctrl, err);
+	if (status == 0 || ours) {
+		return status;
 	}
-	return status;
+	/* libxl sees it when the device model runs: no command follows. */
+	r->usb_err = *err;
+	if (ctrl->type == LIBXL_USBCTRL_DEVICEMODEL) {
+		ctrl->type = LIBXL_USBCTRL_AUTO;
+	}
+	return 0;
 }
 
 static int read_usbdev(

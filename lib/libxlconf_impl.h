@@ -6,7 +6,6 @@
 #include "lib/libxlconf.h"
 #include "lib/libxljson.h"
 
-#define PV_EMULATED_USB "a PV or PVH guest can't have an emulated controller"
 #define LIBXLCONF_KIB_MAX (INT64_C(1) << 42) /* 4 PiB */
 #define FIELD(type, key, kind)                                                                     \
 	{                                                                                          \
@@ -20,9 +19,9 @@
 struct libxlconf_reader {
 	struct libxlconf *c;
 	bool as_libxl;
-	bool pv_stubdom;      /* a stub domain is asked for, of a guest that can't have one */
-	bool pv_emulated_usb; /* the same of an emulated usb controller */
+	bool pv_stubdom; /* a stub domain is asked for, of a guest that can't have one */
 	bool vfb_read;
+	struct err usb_err; /* what libxl finds wrong once the device model runs */
 };
 
 /* "PATH.KEY: message" for a value that can't be; returns -EINVAL. */

@@ -15,7 +15,7 @@ ROOT=$(cd "$(dirname "$0")/.." && pwd)
 SCRIPTS=$ROOT/tests/lab/t/libxl
 XEN=/usr/lib/xen-4.17
 OVERLAID=(/etc /usr/lib /usr/bin /var)
-SECONDS_MAX=400
+SECONDS_MAX=${XENDMD_STOCK_SECONDS:-400}
 shift
 
 skip()
@@ -140,6 +140,7 @@ if [[ $1 == --inside ]]; then
 	exit
 fi
 (( EUID == 0 )) || skip 'not root'
+unshare --mount --pid --fork true 2>/dev/null || skip 'no namespaces here'
 TOP=$(mktemp -d /tmp/stock-libxl.XXXXXX)
 trap 'rm -rf "$TOP"' EXIT
 mkdir "$TOP/upper"

@@ -512,7 +512,7 @@ def series(which, seed, count):
         yield from fixed_traditional()
         yield from drawn('traditional', seed, count)
     else:
-        for kind, share in (('hvm', 0.55), ('pv', 0.25), ('stub', 0.2)):
+        for kind, share in (('hvm', 0.45), ('pv', 0.2), ('stub', 0.2), ('traditional', 0.15)):
             yield from drawn(kind, seed, int(count * share + 0.5))
 
 
