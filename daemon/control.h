@@ -58,6 +58,8 @@ struct control_backend {
 	/* One QMP command; completes with {"return": …}. -EPERM: not for who may only look. */
 	int (*qmp)(void *ctx, const char *who, bool root, const char *command,
 		struct json_object *arguments, struct control_call *call, struct err *err);
+	/* FD is taken over, also on failure. */
+	int (*save)(void *ctx, const char *who, int fd, struct control_call *call, struct err *err);
 	int (*restart)(void *ctx, const char *who, struct control_call *call, struct err *err);
 	/* {"definitions":N,"errors":[{"path":…,"message":…}]} */
 	int (*reload)(void *ctx, struct json_object **ret, struct err *err);

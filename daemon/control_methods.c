@@ -226,6 +226,36 @@ static void do_qmp(struct control_call *call, struct json_object *parameters)
 	taken_or_failed(call, r, &err);
 }
 
+/* The one descriptor that came with it. */
+static int take_one_fd(struct control_call *call, struct err *err)
+{
+	struct control_fds *fds = call->fds;
+
+	if (!fds || fds->lost || fds->len != 1) {
+		return err_set(err, -EBADF, "one file descriptor must come with the call");
+	}
+	return fds->fds[--fds->len];
+}
+
+static void do_save(struct control_call *call, struct json_object *parameters)
+{
+	const char *who = NULL;
+	const struct varlink_param params[] = {{"domain", VARLINK_STRING, true, &who}};
+	struct control *control = control_of(call);
+	struct err err = {0};
+	int r;
+
+	if (!call_params(call, parameters, params, ARRAY_SIZE(params))) {
+		return;
+	}
+	call->taken = true;
+	r = take_one_fd(call, &err);
+	if (r >= 0) {
+		r = control->backend->save(control->ctx, who, r, call, &err);
+	}
+	taken_or_failed(call, r, &err);
+}
+
 static void do_restart(struct control_call *call, struct json_object *parameters)
 {
 	const char *who = NULL;
@@ -347,7 +377,7 @@ static const struct method {
 	{VARLINK_INTERFACE ".Events", do_events, false},
 	{VARLINK_INTERFACE ".Logs", do_logs, false},
 	{VARLINK_INTERFACE ".Qmp", do_qmp, false},
-	{VARLINK_INTERFACE ".Save", NULL, true},
+	{VARLINK_INTERFACE ".Save", do_save, true},
 	{VARLINK_INTERFACE ".Verify", NULL, false},
 	{VARLINK_INTERFACE ".Audit", NULL, false},
 	{VARLINK_INTERFACE ".Metrics", NULL, false},

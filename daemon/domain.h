@@ -125,6 +125,9 @@ int domain_stop(struct domain *d, bool force, struct control_call *call, struct 
 int domain_qmp(struct domain *d, bool root, const char *command, struct json_object *arguments,
 	struct control_call *call, struct err *err);
 
+/* The device model's state into FD (taken over). CALL as above. */
+int domain_save(struct domain *d, int fd, struct control_call *call, struct err *err);
+
 uint32_t domain_domid(const struct domain *d);
 const uint8_t *domain_uuid(const struct domain *d);
 const char *domain_name(const struct domain *d); /* NULL: not known */

@@ -103,6 +103,7 @@ struct domain {
 	struct monitor *monitor;
 	struct qmp_server *qmp[_QMP_CLASS_MAX]; /* the sockets of its clients; NULL: none */
 	LIST_HEAD(, qmp_call) qmp_calls;
+	struct domain_save *save; /* under way */
 	struct dmlog *log;
 	int log_fd, listen_fd; /* between prepare and spawn */
 	size_t files_len;      /* descriptors that dm-launch opens for it */
@@ -216,6 +217,8 @@ int domain_qmp_serve_fd(
 	struct domain *d, enum qmp_class class, const char *path, int fd, struct err *err);
 /* Whoever waits for an answer is told, all connections end. What listens goes on listening. */
 void domain_drop_monitor(struct domain *d);
+/* domain_save.c: a save under way has failed. */
+void domain_save_drop(struct domain *d);
 /* And that ends as well. */
 void domain_qmp_close(struct domain *d);
 /* Where clients of CLASS are served; NULL: nowhere now. */

@@ -111,6 +111,7 @@ void domain_drop_monitor(struct domain *d)
 	while (!LIST_EMPTY(&d->qmp_calls)) {
 		end_call(LIST_FIRST(&d->qmp_calls), NULL, &err);
 	}
+	domain_save_drop(d);
 	for (int i = 0; i < _QMP_CLASS_MAX; i++) {
 		if (d->qmp[i]) {
 			qmp_server_detach(d->qmp[i]);

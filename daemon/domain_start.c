@@ -179,9 +179,16 @@ static const char *bios_of(const struct domain *d)
 	return d->def && d->def->libxl ? libxlconf_bios(d->def->libxl) : "seabios";
 }
 
+/* The memory map of a restored guest is in its device model's node: libxl has made it itself, and so
+ * does who wants a state restored. */
+static bool has_physmap(const struct domain *d)
+{
+	return d->handoff ||
+	       (d->def && json_object_object_get_ex(d->def->json, "restore_from", NULL));
+}
+
 /* What libxl writes before it spawns (reference/libxl.md 3.3), in one transaction. The old node
- * goes first: its "state" may be an earlier domain's of that number. Where libxl has made the node
- * itself, the memory map of a restored guest is in it. */
+ * goes first: its "state" may be an earlier domain's of that number. */
 static struct xs_batch *before_start(struct domain *d)
 {
 	struct xs_batch *batch = xs_batch_new(XS_BATCH_TRANSACTION);
@@ -192,7 +199,7 @@ static struct xs_batch *before_start(struct domain *d)
 	}
 	xenlayout_domain(d->dom.domid, NULL, path);
 	xs_batch_require_exists(batch, path);
-	xenlayout_dm(d->dom.domid, d->handoff ? "state" : NULL, path);
+	xenlayout_dm(d->dom.domid, has_physmap(d) ? "state" : NULL, path);
 	xs_batch_rm(batch, path);
 	xenlayout_dm(d->dom.domid, NULL, path);
 	xs_batch_mkdir(batch, path);

@@ -204,6 +204,19 @@ static int backend_qmp(void *ctx, const char *who, bool root, const char *comman
 	return r < 0 ? r : domain_qmp(d, root, command, arguments, call, err);
 }
 
+static int backend_save(
+	void *ctx, const char *who, int fd, struct control_call *call, struct err *err)
+{
+	struct domain *d;
+	int r = find(ctx, who, &d, err);
+
+	if (r < 0) {
+		close_p(&fd);
+		return r;
+	}
+	return domain_save(d, fd, call, err);
+}
+
 static int backend_restart(void *ctx, const char *who, struct control_call *call, struct err *err)
 {
 	struct domain *d;
@@ -333,6 +346,7 @@ const struct control_backend manager_backend = {
 	.handoff = manager_handoff,
 	.proxy = manager_proxy,
 	.qmp = backend_qmp,
+	.save = backend_save,
 	.restart = backend_restart,
 	.reload = backend_reload,
 	.config = backend_config,

@@ -167,12 +167,12 @@ static void on_tick(void *arg)
 	settle(m);
 }
 
-static void op_send(void *ctx, const char *text, size_t len, void *fd_of)
+static void op_send(void *ctx, const char *text, size_t len, void *fd_of, int fd)
 {
 	struct monitor *m = ctx;
 
 	qmp_link_send(
-		m->link, text, len, fd_of && m->client_ops ? m->client_ops->take_fd(fd_of) : -1);
+		m->link, text, len, fd_of && m->client_ops ? m->client_ops->take_fd(fd_of) : fd);
 }
 
 static void op_reply(void *ctx, void *client, const char *text, size_t len)

@@ -136,7 +136,7 @@ static void send_request(struct qmpmux *m, struct qmpmux_client *c, int64_t now)
 {
 	struct qmpmux_request *r = &c->request;
 	_cleanup_free_ char *line = qmp_command(r->name, r->arguments, m->last_id + 1);
-	void *fd_of = r->with_fd ? c->ctx : NULL;
+	void *fd_of = r->with_fd && !c->take_fd ? c->ctx : NULL;
 
 	TAILQ_REMOVE(&m->queue, c, wait);
 	c->queued = false;
@@ -151,7 +151,8 @@ static void send_request(struct qmpmux *m, struct qmpmux_client *c, int64_t now)
 		c->has_fd = false;
 	}
 	if (line) {
-		m->ops->send(m->ctx, line, strlen(line), fd_of);
+		m->ops->send(m->ctx, line, strlen(line), fd_of,
+			r->with_fd && c->take_fd ? c->take_fd(c->ctx) : -1);
 	}
 }
 
@@ -194,7 +195,7 @@ static void beat(struct qmpmux *m, int64_t now)
 	m->flight_sent = now;
 	m->flight_deadline = now + LIMIT_QMP_COMMAND_MS;
 	if (line) {
-		m->ops->send(m->ctx, line, strlen(line), NULL);
+		m->ops->send(m->ctx, line, strlen(line), NULL, -1);
 	}
 }
 

@@ -46,8 +46,9 @@ struct qmpmux_audit {
 
 struct qmpmux_ops {
 	/* Bytes for the peer, all of them. FD_OF: the client (its ctx) whose descriptor goes with
-	 * them, or NULL. What can't be sent is not answered, and runs into its deadline. */
-	void (*send)(void *ctx, const char *text, size_t len, void *fd_of);
+	 * them, or NULL. FD: a call's, the receiver's from here on, or -1. What can't be sent is not
+	 * answered, and runs into its deadline. */
+	void (*send)(void *ctx, const char *text, size_t len, void *fd_of, int fd);
 	/* Bytes for a client. */
 	void (*reply)(void *ctx, void *client, const char *text, size_t len);
 	/* The client is served: to be closed once it has its bytes. */
@@ -120,6 +121,8 @@ struct qmpmux_call {
 	bool own; /* the daemon's: before the others, past leases, not audited */
 	const char *command;
 	struct json_object *arguments; /* borrowed; may be NULL */
+	/* NULL, or asked for the descriptor that goes with it when it is sent (the receiver's). */
+	int (*take_fd)(void *ctx);
 	qmpmux_reply_fn fn;
 	void *ctx;
 };

@@ -426,7 +426,7 @@ static int begin_call(struct qmpmux_client *c, const char *text, int64_t now, st
 	}
 	c->request = (struct qmpmux_request){.begun = now};
 	snprintf(c->request.name, sizeof(c->request.name), "%s", request.command);
-	if (qmpfilter_request(&filter, &request, false, &result) == QMP_PASS) {
+	if (qmpfilter_request(&filter, &request, c->has_fd, &result) == QMP_PASS) {
 		take_request(c, &request, result.command, now);
 	} else {
 		c->m->counts.refused++;
@@ -458,6 +458,8 @@ int qmpmux_call(struct qmpmux *m, const struct qmpmux_call *call, int64_t now,
 	m->calls_len++;
 	c->fn = call->fn;
 	c->own = call->own;
+	c->take_fd = call->take_fd;
+	c->has_fd = call->take_fd != NULL;
 	c->busy = true;
 	r = begin_call(c, text, now, err);
 	if (r < 0) {

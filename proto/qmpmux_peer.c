@@ -107,7 +107,7 @@ static void send_capabilities(struct qmpmux *m, int64_t now)
 	m->state = MUX_CAPABILITIES;
 	m->flight_deadline = now + m->answer_ms;
 	if (line) {
-		m->ops->send(m->ctx, line, strlen(line), NULL);
+		m->ops->send(m->ctx, line, strlen(line), NULL, -1);
 	}
 }
 

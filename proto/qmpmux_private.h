@@ -35,6 +35,7 @@ struct qmpmux_client {
 	struct qmpmux_request request;
 	/* of a call */
 	bool own;
+	int (*take_fd)(void *ctx);
 	qmpmux_reply_fn fn;
 };
 

@@ -26,7 +26,7 @@ static void send_numbered(struct qmpmux *m, const char *command)
 	m->last_id = id > 0 ? id : m->last_id + 1;
 	line = qmp_command(command, NULL, m->last_id);
 	if (line) {
-		m->ops->send(m->ctx, line, strlen(line), NULL);
+		m->ops->send(m->ctx, line, strlen(line), NULL, -1);
 	}
 }
 
@@ -42,7 +42,7 @@ void sync_begin(struct qmpmux *m, int64_t now)
 	m->state = MUX_SYNC;
 	m->sync = (struct qmpmux_sync){
 		.until = now + LIMIT_QMP_SYNC_MS, .ask_at = now + LIMIT_QMP_SYNC_GREETING_MS};
-	m->ops->send(m->ctx, marker, sizeof(marker), NULL);
+	m->ops->send(m->ctx, marker, sizeof(marker), NULL, -1);
 }
 
 int sync_take(struct qmpmux *m, const char *data, size_t len, struct err *err)

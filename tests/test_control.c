@@ -48,7 +48,7 @@ static void test_answers(void **state)
 		{"{\"method\":\"\"}", "org.varlink.service.InterfaceNotFound"},
 		{"{\"method\":\"List\"}", "org.varlink.service.InterfaceNotFound"},
 		{CALL("Qmp"), "org.varlink.service.InvalidParameter"},
-		{CALL("Save"), "org.varlink.service.MethodNotImplemented"},
+		{CALL_P("Save", "{\"domain\":\"3\"}"), IFACE ".Failed"},
 		{CALL("Verify"), "org.varlink.service.MethodNotImplemented"},
 		{CALL("Audit"), "org.varlink.service.MethodNotImplemented"},
 		{CALL("Metrics"), "org.varlink.service.MethodNotImplemented"},

@@ -53,7 +53,7 @@ static size_t heap(void)
 }
 
 /* Until it settles, the trigger gets the attack; the rest is answered as it should be. */
-static void op_send(void *ctx, const char *text, size_t len, void *fd_of)
+static void op_send(void *ctx, const char *text, size_t len, void *fd_of, int fd)
 {
 	struct world *w = ctx;
 	const char *id = memmem(text, len, "\"id\":", 5);

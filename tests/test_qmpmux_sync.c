@@ -41,7 +41,7 @@ struct world {
 	struct err err;
 };
 
-static void op_send(void *ctx, const char *text, size_t len, void *fd_of)
+static void op_send(void *ctx, const char *text, size_t len, void *fd_of, int fd)
 {
 	struct world *w = ctx;
 

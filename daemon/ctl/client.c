@@ -20,6 +20,7 @@
 struct connection {
 	const char *path;
 	int fd;
+	int passed_fd; /* borrowed; -1: none, or none any more */
 	struct varlink_framer in;
 };
 
@@ -51,10 +52,36 @@ static int connection_open(struct connection *c)
 }
 
 /* A daemon that refuses us answers and closes without reading, so a failed write is no end. */
+/* With the first byte goes what is to be passed. */
+static ssize_t send_some(struct connection *c, const char *data, size_t len)
+{
+	union {
+		char buf[CMSG_SPACE(sizeof(int))];
+		struct cmsghdr align;
+	} control = {0};
+	struct iovec iov = {(char *)data, len};
+	struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
+	ssize_t n;
+
+	if (c->passed_fd >= 0) {
+		msg.msg_control = control.buf;
+		msg.msg_controllen = sizeof(control.buf);
+		control.align.cmsg_level = SOL_SOCKET;
+		control.align.cmsg_type = SCM_RIGHTS;
+		control.align.cmsg_len = CMSG_LEN(sizeof(int));
+		memcpy(CMSG_DATA(&control.align), &c->passed_fd, sizeof(int));
+	}
+	n = sendmsg(c->fd, &msg, MSG_NOSIGNAL);
+	if (n > 0) {
+		c->passed_fd = -1;
+	}
+	return n;
+}
+
 static int send_all(struct connection *c, const char *data, size_t len)
 {
 	while (len > 0) {
-		ssize_t n = send(c->fd, data, len, MSG_NOSIGNAL);
+		ssize_t n = send_some(c, data, len);
 
 		if (n < 0 && errno == EINTR) {
 			continue;
@@ -176,8 +203,14 @@ static int next_reply(struct connection *c, int timeout_ms, struct varlink_reply
 int ctl_call(const struct ctl_options *options, const char *method, struct json_object *parameters,
 	int timeout_ms, struct json_object **ret)
 {
+	return ctl_call_with_fd(options, method, parameters, -1, timeout_ms, ret);
+}
+
+int ctl_call_with_fd(const struct ctl_options *options, const char *method,
+	struct json_object *parameters, int fd, int timeout_ms, struct json_object **ret)
+{
 	_cleanup_(connection_fini) struct connection c = {
-		.path = options->socket, .fd = -1, .in = {.max = REPLY_MAX}};
+		.path = options->socket, .fd = -1, .passed_fd = fd, .in = {.max = REPLY_MAX}};
 	_cleanup_(varlink_reply_fini) struct varlink_reply reply = {0};
 	int r = connection_open(&c);
 
@@ -201,7 +234,7 @@ int ctl_stream(const struct ctl_options *options, const char *method,
 	void *ctx)
 {
 	_cleanup_(connection_fini) struct connection c = {
-		.path = options->socket, .fd = -1, .in = {.max = REPLY_MAX}};
+		.path = options->socket, .fd = -1, .passed_fd = -1, .in = {.max = REPLY_MAX}};
 	bool continues = true;
 	int r = connection_open(&c);
 

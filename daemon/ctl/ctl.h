@@ -35,6 +35,7 @@ int verb_logs(const struct ctl_options *options);
 int verb_start(const struct ctl_options *options);
 int verb_stop(const struct ctl_options *options);
 int verb_qmp(const struct ctl_options *options);
+int verb_save(const struct ctl_options *options);
 int verb_restart(const struct ctl_options *options);
 int verb_reload(const struct ctl_options *options);
 int verb_version(const struct ctl_options *options);

@@ -37,6 +37,7 @@ static const struct verb {
 	{"start", "jd", 1, 1, "DOMAIN [--definition FILE]", "start a device model", verb_start},
 	{"stop", "jF", 1, 1, "DOMAIN [--force]", "end a device model", verb_stop},
 	{"qmp", "j", 2, 3, "DOMAIN COMMAND [ARGUMENTS-JSON]", "one QMP command", verb_qmp},
+	{"save", "j", 2, 2, "DOMAIN FILE", "the device model's state into a file", verb_save},
 	{"restart", "j", 1, 1, "DOMAIN", "replace a device model, with its state", verb_restart},
 	{"render", "jLDS", 1, 1, "[--as-libxl] [--domid N] [--stubdom-id N] [--json] FILE",
 		"the command line a definition gives", verb_render},

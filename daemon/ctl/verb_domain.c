@@ -1,8 +1,11 @@
 /* SPDX-FileCopyrightText: The xendmd authors
  * SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "lib/build.h"
 #include "lib/cleanup.h"
@@ -82,6 +85,28 @@ int verb_qmp(const struct ctl_options *options)
 		print_json(json_object_object_get(reply, "return"));
 	}
 	json_object_put(reply);
+	return r;
+}
+
+/* The file is opened here: the daemon opens nothing for its clients. One that did not get all is
+ * taken back, if it was made for this. */
+int verb_save(const struct ctl_options *options)
+{
+	const char *path = options->args[1];
+	bool is_new = access(path, F_OK) < 0;
+	_cleanup_close_ int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	struct json_object *parameters;
+	int r;
+
+	if (fd < 0) {
+		return ctl_fail(CTL_FAILED, "\"%s\": %s", path, strerror(errno));
+	}
+	parameters = json_object_new_object();
+	json_object_object_add(parameters, "domain", json_object_new_string(options->args[0]));
+	r = ctl_call_with_fd(options, "Save", parameters, fd, CTL_NO_TIMEOUT, NULL);
+	if (r != CTL_DONE && is_new) {
+		unlink(path);
+	}
 	return r;
 }
 

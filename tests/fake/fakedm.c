@@ -67,6 +67,7 @@ static struct {
 	const char *domid;
 	int exit_code, signo;
 	bool paused_start, running;
+	int fdset; /* the descriptor in it; 0: none */
 	char status[32];
 	int64_t start_ms, ready_ms, end_ms; /* -1: never */
 	struct monitor monitors[MONITORS_MAX];
@@ -620,8 +621,26 @@ static struct json_object *take_fd(void)
 	result = json_object_new_object();
 	json_object_object_add(result, "fdset-id", json_object_new_int(7));
 	json_object_object_add(result, "fd", json_object_new_int(at->passed_fd));
+	dm.fdset = at->passed_fd;
 	at->passed_fd = -1;
 	return result;
+}
+
+/* The state of a fake: its pid, and whether it was stopped for it. */
+static bool save_state(void)
+{
+	return dm.fdset > 0 && dprintf(dm.fdset, "state of %d, %s\n", (int)getpid(), dm.status) > 0;
+}
+
+static bool remove_fdset(void)
+{
+	bool had = dm.fdset > 0;
+
+	if (had) {
+		close(dm.fdset);
+	}
+	dm.fdset = 0;
+	return had;
 }
 
 /* Fills REPLY; true when the program has to end after it was sent. */
@@ -646,7 +665,8 @@ static bool execute(const char *name, struct json_object *reply)
 		result = vnc_object();
 	} else if (!strcmp(name, "add-fd") && (result = take_fd())) {
 		/* else QEMU has no descriptor either */
-	} else if (is_taken(name)) {
+	} else if ((!strcmp(name, "xen-save-devices-state") && save_state()) ||
+		   (!strcmp(name, "remove-fd") && remove_fdset()) || is_taken(name)) {
 		result = NULL;
 	} else if (!strcmp(name, "system_powerdown")) {
 		send_event("POWERDOWN");

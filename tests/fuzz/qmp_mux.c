@@ -28,7 +28,7 @@ struct fuzz_world {
 };
 
 /* At most one command and the ones given up on are out. */
-static void on_send(void *ctx, const char *text, size_t len, void *fd_of)
+static void on_send(void *ctx, const char *text, size_t len, void *fd_of, int fd)
 {
 	struct fuzz_world *w = ctx;
 
