@@ -35,6 +35,8 @@ own_toolstack()
 	expect kind "$(dm_field "$DOMID" kind)" qemu
 	tr '\0' '\n' <"/proc/$(dm_field "$DOMID" pid)/cmdline" | tail -n +2 >run
 	dmctl render --json --domid "$DOMID" "$DOMAINS_D/libxl1.json" | jq -r '.argv[]' >rendered
+	# The daemon listens at libxl's places itself, QEMU beside it.
+	sed -i "s#path=/run/xendmd/dm/$DOMID/\(libxl\|libxenstat\),#path=/var/run/xen/qmp-\1-$DOMID,#" run
 	head -n "$(wc -l <rendered)" run | cmp - rendered || fail "render: $(diff run rendered)"
 	grep -qF "file=$PWD/a,,b.raw," run || fail "the comma: $(cat run)"
 	grep -q '^\[::1\]:0,to=99$' run || fail "the address: $(cat run)"
