@@ -179,8 +179,8 @@ static const char *bios_of(const struct domain *d)
 	return d->def && d->def->libxl ? libxlconf_bios(d->def->libxl) : "seabios";
 }
 
-/* The memory map of a restored guest is in its device model's node: libxl has made it itself, and so
- * does who wants a state restored. */
+/* The memory map of a restored guest is in its device model's node: libxl has made it itself, and
+ * so does who wants a state restored. */
 static bool has_physmap(const struct domain *d)
 {
 	return d->handoff ||
