@@ -161,19 +161,20 @@ static bool says_usb(const struct json_node *hvm)
 static int check_usb(const struct libxlconf *c, struct libxl_hvm *hvm, const struct json_node *node,
 	struct err *err)
 {
-	bool old = says_usb(node) || hvm->usbdevice || hvm->usbdevices.len;
+	bool devices = hvm->usbdevice || hvm->usbdevices.len;
 	int64_t redirection = hvm->spice.usbredirection;
 
 	if (hvm->usbdevice && hvm->usbdevices.len) {
 		return libxlconf_refuse(node, "usbdevice_list", err, "beside \"usbdevice\"");
 	}
-	if (!hvm->usbversion && redirection > 0) {
-		hvm->usbversion = 2;
-	}
-	if (old && (hvm->usbversion || redirection)) {
+	if ((hvm->usbversion && (devices || says_usb(node))) ||
+		(redirection && (devices || hvm->usb))) {
 		return libxlconf_refuse(node, "usbversion", err,
 			"\"usbversion\" and \"usbredirection\" are not possible beside \"usb\", "
 			"\"usbdevice\" and \"usbdevice_list\"");
+	}
+	if (!hvm->usbversion && redirection > 0) {
+		hvm->usbversion = 2;
 	}
 	if (!hvm->usbversion || c->version == LIBXL_DM_TRADITIONAL) {
 		return 0;
