@@ -46,8 +46,8 @@ struct qmpmux_audit {
 
 struct qmpmux_ops {
 	/* Bytes for the peer, all of them. FD_OF: the client (its ctx) whose descriptor goes with
-	 * them, or NULL. FD: a call's, the receiver's from here on, or -1. What can't be sent is not
-	 * answered, and runs into its deadline. */
+	 * them, or NULL. FD: a call's, the receiver's from here on, or -1. What can't be sent is
+	 * not answered, and runs into its deadline. */
 	void (*send)(void *ctx, const char *text, size_t len, void *fd_of, int fd);
 	/* Bytes for a client. */
 	void (*reply)(void *ctx, void *client, const char *text, size_t len);
