@@ -17,7 +17,7 @@ fi
 RUN=$(grep -hoE 'cmocka_unit_test\(test_\w+\)' tests/test_qmp*.c | grep -oE 'test_\w+\b' | grep -v '^test_qmp$')
 for rule in "${RULES[@]}"; do
 	tests=$(grep -E "_${rule,}(_|\$)" <<<"$RUN"
-		grep -lE "^step '([A-Z][0-9], )*$rule[:,]" tests/blackbox/*.sh)
+		grep -lE "^step '([A-Z][0-9], )*${rule}[:,]" tests/blackbox/*.sh)
 	printf '%s  %s\n' "$rule" "$(tr '\n' ' ' <<<"$tests")"
 	if [[ -z $tests ]]; then
 		echo "no test has the name of rule $rule"

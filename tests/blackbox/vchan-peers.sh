@@ -157,6 +157,29 @@ for (( n = 0; n < SESSIONS; n++ )); do
 	wait "${JOBS[n]}" || fail "session $n: $(tail -n 3 "$W/session.$n")"
 	cat "$W/session.$n"
 done
+step 'a stub domain that is paused'
+victim paused
+kill -STOP "$PEER"
+must_fail 1 asks "$G" query-name
+has "$W/err" 'no answer within'
+others
+kill -CONT "$PEER"
+soon 'it works again' works "$G"
+
+step 'a stub domain that is destroyed while clients wait'
+does says-nothing
+asks "$G" query-name >"$W/said" 2>&1 &
+WAITING=$!
+wait_until 'its command is sent' eval '(( $(dmctl show --json "$G" | jq .qmp_session.commands) > 0 ))'
+sleep 1
+hv destroy "$S"
+wait "$WAITING" && fail 'a destroyed one answers'
+grep -q "stub domain\|is gone\|device model ends" "$W/said" || fail "the error is not clear: $(cat "$W/said")"
+kill "$PEER"
+wait "$PEER" 2>/dev/null
+wait_until 'its page is let go' eval '! grep -q "$FAKEVCHAN_DIR" "/proc/$DPID/maps"'
+hv destroy "$G"
+wait_gone "$G"
 step "others served within $LONGEST ms; $(memory VmRSS) KiB, at most $(memory VmHWM)"
 wait_until 'all descriptors are closed' eval '(( $(fds) <= FDS ))'
 [[ -n $ASAN ]] || (( $(memory VmRSS) < RSS + KEPT_KIB )) || fail "$(memory VmRSS) KiB stay, $RSS before"
