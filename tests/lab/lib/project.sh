@@ -40,6 +40,9 @@ project_compile()
 		if [[ -x b/tests/lab/mkdom ]]; then
 			install -D b/tests/lab/mkdom install/usr/local/bin/mkdom
 		fi
+		if [[ -x b/tests/lab/peer ]]; then
+			install -D b/tests/lab/peer install/usr/local/lib/xendmd-lab/peer
+		fi
 	'
 }
 
