@@ -149,26 +149,16 @@ static int read_spice(const struct libxlconf *c, const struct json_node *hvm, st
 	return check_spice(s, &node, err);
 }
 
-/* "usb" stands there, be it true or false. */
-static bool says_usb(const struct json_node *hvm)
-{
-	struct json_node usb;
-
-	return json_member(hvm, "usb", &usb) && usb.value &&
-	       strcasecmp(json_object_get_string(usb.value), LIBXLJSON_DEFAULT) != 0;
-}
-
 static int check_usb(const struct libxlconf *c, struct libxl_hvm *hvm, const struct json_node *node,
 	struct err *err)
 {
-	bool devices = hvm->usbdevice || hvm->usbdevices.len;
+	bool old = hvm->usb || hvm->usbdevice || hvm->usbdevices.len;
 	int64_t redirection = hvm->spice.usbredirection;
 
 	if (hvm->usbdevice && hvm->usbdevices.len) {
 		return libxlconf_refuse(node, "usbdevice_list", err, "beside \"usbdevice\"");
 	}
-	if ((hvm->usbversion && (devices || says_usb(node))) ||
-		(redirection && (devices || hvm->usb))) {
+	if (old && (hvm->usbversion || redirection)) {
 		return libxlconf_refuse(node, "usbversion", err,
 			"\"usbversion\" and \"usbredirection\" are not possible beside \"usb\", "
 			"\"usbdevice\" and \"usbdevice_list\"");

@@ -139,7 +139,7 @@ def usb(d):
         if d.some(0.6):
             keys['usb'] = d.one(0, 1)
         if d.some(0.7):
-            keys['usbdevice'] = d.one('tablet', 'mouse', ['tablet'], ['tablet', 'keyboard'], 'host:1.2', [])
+            keys['usbdevice'] = d.one('tablet', 'mouse', ['tablet'], ['tablet', 'keyboard'], 'host:1.2')
     if not keys or d.some(0.05):
         if d.some(0.25):
             keys['usbversion'] = d.one(0, 1, 2, 3, 4)
