@@ -10,6 +10,9 @@
 # twice. What nobody used for two weeks goes. All of it may be deleted when no lab runs.
 # shellcheck shell=bash
 
+# shellcheck source-path=SCRIPTDIR
+. "$LAB_DIR/lib/stubdom.sh"
+
 declare -A XEN_VERSION=([bookworm]=4.17 [trixie]=4.20)
 declare -A LIBEVENT=([bookworm]=libevent-core-2.1-7 [trixie]=libevent-core-2.1-7t64)
 
@@ -92,6 +95,7 @@ recipe_key()
 		build) declare -f build_recipe; printf '%s\n' "${BUILD_PACKAGES[@]}" ;;
 		dom0)
 			declare -f dom0_recipe dom0_configure dom0_kernel dom0_initrd
+			stubdom_key
 			printf '%s\n' "${DOM0_PACKAGES[@]}" "${DOM0_MODULES[@]}" \
 				"${INITRD_MODULES[@]}" "${DOM0_MASKED[@]}" "${LIBEVENT[$release]}"
 			;;
@@ -124,8 +128,12 @@ recipe_build()
 
 recipe_dom0()
 {
+	local base
+
 	cache_get base "$1"
-	run_recipe dom0_recipe "$1" "$2" "$CACHE_ENTRY"
+	base=$CACHE_ENTRY
+	cache_get build "$1"
+	run_recipe dom0_recipe "$1" "$2" "$base" "$CACHE_ENTRY/root"
 }
 
 # mirrors: sets MIRROR and SECURITY from this machine's own apt sources.
@@ -191,6 +199,7 @@ dom0_recipe()
 	dom0_kernel "$dir" "$out" "$version"
 	dom0_configure "$dir"
 	dom0_initrd "$dir" "$out"
+	dom0_stubdom "$dir" "$out" "$version" "$4"
 	rm -rf "$dir"/var/cache/apt/* "$dir"/var/lib/apt/lists/* "$dir"/usr/share/{doc,man,locale,info}
 	# Everything in it is thrown away at power-off: no journal, no reserve.
 	mke2fs -q -t ext4 -O ^has_journal -m 0 -E lazy_itable_init=1,root_owner=0:0 \

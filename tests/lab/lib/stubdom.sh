@@ -1,0 +1,75 @@
+# SPDX-FileCopyrightText: The xendmd authors
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# The Linux stub domain of dom0's image, under libxl's default names: Debian's kernel, and a ramdisk
+# of busybox, stub/init, stub/agent.c, dom0's own QEMU and xenstore tools with their libraries, and
+# Xen's vchan-socket-proxy as server.
+# shellcheck shell=bash
+
+STUBDOM_MODULES=(xen-evtchn xen-gntdev xen-gntalloc xen-privcmd xen-blkfront)
+STUBDOM_ROMS=(seabios/vgabios-{stdvga,cirrus}.bin qemu/kvmvapic.bin qemu/linuxboot_dma.bin)
+
+stubdom_key()
+{
+	declare -f dom0_stubdom stubdom_modules stubdom_program stubdom_agent
+	printf '%s\n' "${STUBDOM_MODULES[@]}" "${STUBDOM_ROMS[@]}"
+	cat "$LAB_DIR/stub/init" "$LAB_DIR/stub/agent.c"
+}
+
+# dom0_stubdom ROOT OUT VERSION BUILD_ROOT
+dom0_stubdom()
+{
+	local dir=$1 out=$2 version=$3 build=$4 tmp=$2/stubdom boot rom
+
+	boot=$dir/usr/lib/xen-$version/boot
+	mkdir -p "$tmp"/{bin,dev,modules,usr/bin}
+	cp /bin/busybox "$tmp/bin/"
+	install -m 755 "$LAB_DIR/stub/init" "$tmp/init"
+	stubdom_agent "$build" "$tmp"
+	stubdom_program "$dir" "$tmp" /usr/libexec/xen-qemu-system-i386 /usr/bin/qemu
+	stubdom_program "$dir" "$tmp" "/usr/lib/xen-$version/bin/vchan-socket-proxy" \
+		/bin/vchan-socket-proxy
+	stubdom_program "$dir" "$tmp" /usr/bin/xenstore-read /bin/xenstore-read
+	stubdom_program "$dir" "$tmp" /usr/bin/xenstore-list /bin/xenstore-list
+	for rom in "${STUBDOM_ROMS[@]}"; do
+		install -D -m 644 "$dir/usr/share/$rom" "$tmp/usr/share/$rom"
+	done
+	stubdom_modules "$out" "$tmp"
+	mkdir -p "$boot"
+	(cd "$tmp" && find . | cpio -o -H newc --quiet -R 0:0 | zstd -q -12) \
+		>"$boot/qemu-stubdom-linux-rootfs"
+	cp "$out/vmlinuz" "$boot/qemu-stubdom-linux-kernel"
+	rm -rf "$tmp"
+}
+
+# stubdom_program ROOT TO PROGRAM PATH: a program of ROOT as TO/PATH, and the libraries it asks for.
+stubdom_program()
+{
+	local dir=$1 to=$2 program=$3 path=$4 library
+
+	install -D -m 755 "$dir/$program" "$to/$path"
+	in_root "$dir" ldd "$program" | grep -o '/[^ ]*' | while read -r library; do
+		[[ -e $to/$library ]] || install -D -m 755 "$dir/$library" "$to/$library"
+	done
+}
+
+stubdom_modules()
+{
+	local out=$1 to=$2 release module file
+
+	release=$(ls "$out/kernel/lib/modules")
+	for module in "${STUBDOM_MODULES[@]}"; do
+		modprobe -d "$out/kernel" -S "$release" --show-depends "$module"
+	done | awk '$1 == "insmod" && !seen[$2]++ { print $2 }' | while read -r file; do
+		cp "$file" "$to/modules/"
+		basename "$file" >>"$to/modules/order"
+	done
+}
+
+# Static: the build root is another system than the one whose libraries are in the ramdisk.
+stubdom_agent()
+{
+	cp "$LAB_DIR/stub/agent.c" "$2/agent.c"
+	LAB_BINDS="$2:/mnt" in_root "$1" gcc -O2 -static -s -o /mnt/bin/agent /mnt/agent.c
+	rm "$2/agent.c"
+}
