@@ -15,6 +15,8 @@ ln -s "$BUILD/daemon/helpers/vchan-socket-proxy" "$W/libexec/"
 PROXY=$W/libexec/vchan-socket-proxy
 export FAKEVCHAN_DIR=$W/vchan
 mkdir -p "$FAKEVCHAN_DIR" "$W/xenrun"
+# A copy: what the test leaves when it fails is found by its path.
+cp "$BUILD/tests/fakepeer" "$W/fakepeer"
 ASAN=''
 grep -q __asan_init "$DAEMON" && ASAN=1
 world_start
@@ -64,7 +66,7 @@ victim()
 	S=$(hv create "victim-$1-dm" --as-libxl) || bad "fakehv create"
 	xs write "/local/domain/$S/target" "$G"
 	xs write "/local/domain/$G/image/device-model-domid" "$S"
-	"$BUILD/tests/fakepeer" "$S" "$G" 2>>"$W/peer.$S.log" &
+	"$W/fakepeer" "$S" "$G" 2>>"$W/peer.$S.log" &
 	PEER=$!
 	(
 		"$PROXY" "$S" "/local/domain/$S/device-model/$G/qmp-vchan" "$W/xenrun/qmp-libxl-$G" \
