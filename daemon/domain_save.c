@@ -15,7 +15,7 @@
 #include "lib/json.h"
 #include "proto/qmpmux.h"
 
-enum step { STEP_STATUS, STEP_STOP, STEP_ADD, STEP_SAVE, STEP_REMOVE, STEP_CONT, _STEP_MAX };
+enum step { STEP_STATUS, STEP_STOP, STEP_ADD, STEP_SAVE, STEP_CONT, STEP_REMOVE, _STEP_MAX };
 
 struct domain_save {
 	struct domain *d;
@@ -63,8 +63,8 @@ static const char *const commands[_STEP_MAX] = {
 	[STEP_STOP] = "stop",
 	[STEP_ADD] = "add-fd",
 	[STEP_SAVE] = "xen-save-devices-state",
-	[STEP_REMOVE] = "remove-fd",
 	[STEP_CONT] = "cont",
+	[STEP_REMOVE] = "remove-fd", /* last: a QEMU that is stopped closes nothing for it */
 };
 
 static void note_answer(struct domain_save *s, struct json_object *body)
@@ -116,10 +116,10 @@ static bool is_due(const struct domain_save *s)
 	case STEP_ADD:
 	case STEP_SAVE:
 		return !s->failed.code;
-	case STEP_REMOVE:
-		return s->fdset >= 0;
 	case STEP_CONT:
 		return s->stopped;
+	case STEP_REMOVE:
+		return s->fdset >= 0;
 	case _STEP_MAX:
 		break;
 	}

@@ -27,7 +27,7 @@ PID=$(field "$D" pid)
 dmctl save "$D" "$W/vm.state" || fail 'dmctl save'
 has "$W/vm.state" "state of $PID, paused"
 [[ $(stat -c %a "$W/vm.state") == 600 ]] || fail "its mode is $(stat -c %a "$W/vm.state")"
-expected='query-status stop add-fd xen-save-devices-state remove-fd cont'
+expected='query-status stop add-fd xen-save-devices-state cont remove-fd'
 [[ $(jq -rR 'fromjson? | .execute' "$W/commands" | paste -sd' ') == "$expected" ]] \
 	|| fail "commands: $(cat "$W/commands")"
 dmctl qmp "$D" query-status | jq -e '.running' >/dev/null || fail 'it does not run on'

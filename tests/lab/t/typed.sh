@@ -40,7 +40,6 @@ qmp "/run/xendmd/dm/$DOMID/qmp" '{"execute":"query-block"}' | jq -e '[.return[].
 	|| fail "no disk"
 [[ $(readlink "/proc/$(dm_field "$DOMID" pid)/fd/3") == /dev/net/tun ]] || fail "no tap at descriptor 3"
 [[ -e /sys/class/net/dmtap$DOMID ]] || fail "no tap interface"
-wait_until 60 xenstore-exists "/local/domain/$DOMID/serial/0/tty"
 wait_until 90 firmware_ran "$DOMID"
 grep -i deprecat /var/log/xen/qemu-dm-typed1.log && fail "a deprecated option"
 mkdom_destroy "$DOMID"
