@@ -15,6 +15,7 @@
 
 declare -A XEN_VERSION=([bookworm]=4.17 [trixie]=4.20)
 declare -A LIBEVENT=([bookworm]=libevent-core-2.1-7 [trixie]=libevent-core-2.1-7t64)
+declare -A LIBVIRT=([bookworm]="libvirt-daemon libvirt-daemon-driver-xen libvirt-clients" [trixie]="")
 
 BUILD_PACKAGES=(
 	gcc libc6-dev meson ninja-build pkg-config libxen-dev libevent-dev libsystemd-dev
@@ -97,7 +98,8 @@ recipe_key()
 			declare -f dom0_recipe dom0_configure dom0_kernel dom0_initrd
 			stubdom_key
 			printf '%s\n' "${DOM0_PACKAGES[@]}" "${DOM0_MODULES[@]}" \
-				"${INITRD_MODULES[@]}" "${DOM0_MASKED[@]}" "${LIBEVENT[$release]}"
+				"${INITRD_MODULES[@]}" "${DOM0_MASKED[@]}" "${LIBEVENT[$release]}" \
+				"${LIBVIRT[$release]}"
 			;;
 		esac
 	} | sha256sum | cut -c1-16
@@ -195,7 +197,7 @@ dom0_recipe()
 
 	cp -a "$3/root" "$dir"
 	in_root "$dir" timeout 900 apt-get -q -y install --no-install-recommends \
-		"${DOM0_PACKAGES[@]}" "xen-utils-$version" "${LIBEVENT[$release]}"
+		"${DOM0_PACKAGES[@]}" "xen-utils-$version" "${LIBEVENT[$release]}" ${LIBVIRT[$release]}
 	dom0_kernel "$dir" "$out" "$version"
 	dom0_configure "$dir"
 	dom0_initrd "$dir" "$out"
