@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-FileCopyrightText: The xendmd authors
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# lab: timeout=300 releases=bookworm
+# lab: long timeout=300 releases=bookworm
 #
 # The life that Debian's libvirt gives a guest whose <emulator> is dm-handoff: each of its device
 # models is ours, and what happens to one is told to libvirt as the definition says.
