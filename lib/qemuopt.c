@@ -92,7 +92,7 @@ static void print_newly(const struct vmdesc_option *o, const struct spelling *sp
 {
 	struct vmdesc_property property = {.key = (char *)spelling->key, .value = o->text};
 	const struct vmdesc_option list = {.kind = VMDESC_LIST,
-		.name = spelling->option,
+		.name = (char *)spelling->option,
 		.properties = &property,
 		.properties_len = 1};
 

@@ -15,6 +15,7 @@ static void option_fini(struct vmdesc_option *o)
 		free(o->properties[i].value);
 	}
 	free(o->properties);
+	free(o->name);
 	free(o->text);
 }
 
@@ -43,7 +44,11 @@ static struct vmdesc_option *append(struct vmdesc *d, enum vmdesc_kind kind, con
 		return NULL;
 	}
 	d->options = grown;
-	grown[d->len] = (struct vmdesc_option){.kind = kind, .name = name};
+	grown[d->len] = (struct vmdesc_option){.kind = kind, .name = name ? strdup(name) : NULL};
+	if (name && !grown[d->len].name) {
+		d->status = -ENOMEM;
+		return NULL;
+	}
 	return &grown[d->len++];
 }
 

@@ -32,7 +32,7 @@ struct vmdesc_property {
 
 struct vmdesc_option {
 	enum vmdesc_kind kind;
-	const char *name;   /* "-device"; NULL: verbatim */
+	char *name;	    /* "-device"; NULL: verbatim */
 	const char *prefix; /* what stands before a list: "unix:"; NULL: nothing */
 	char *text;
 	struct vmdesc_property *properties;
@@ -54,7 +54,6 @@ static inline int vmdesc_status(const struct vmdesc *d)
 	return d->status ? d->status : strv_status(&d->env);
 }
 
-/* NAME must be static. */
 void vmdesc_switch(struct vmdesc *d, const char *name);
 void vmdesc_text(struct vmdesc *d, const char *name, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
