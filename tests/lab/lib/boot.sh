@@ -19,7 +19,7 @@ boot_begin()
 	mkdir -p "$RUN_DIR"/share/{put,get,evidence}
 	cp -r "$LAB_DIR/guest" "$LAB_DIR/t" "$RUN_DIR/share/"
 	cp "$SRC_DIR/tests/blackbox/qmp_clients.py" "$RUN_DIR/share/guest/"
-	cp "$BOOT_IMAGE/vmlinuz" "$RUN_DIR/share/" # also a PV guest's
+	cp "$BOOT_IMAGE/vmlinuz" /bin/busybox "$RUN_DIR/share/" # also a PV guest's
 	: >"$RUN_DIR/share/put.list"
 	: >"$RUN_DIR/share/get.list"
 	project_tar "$release" "$RUN_DIR/share/project.tar"

@@ -28,6 +28,7 @@ DOM0_PACKAGES=(
 DOM0_MODULES=(
 	xen-evtchn xen-gntdev xen-gntalloc xen-privcmd xenfs xen-blkback xen-netback xen-pciback
 	bridge tun tap macvtap veth dummy loop vhost-net vhost-vsock unix_diag
+	xen-blkfront xen-netfront # a PV guest's, see pv_initrd in t/lib.sh
 	virtio_pci virtio_blk virtio_console 9p 9pnet_virtio ext4
 )
 INITRD_MODULES=(virtio_pci virtio_blk virtio_console 9pnet_virtio 9p ext4)

@@ -251,6 +251,26 @@ xen_traces()
 	"$lsevtchn" 0 | grep -E 'Interdomain.*Remote Domain [1-9]|Connected.*domain [1-9]' | sed 's/^/dom0: /'
 }
 
+# pv_initrd FILE: an initrd for a PV guest with dom0's kernel: guest/pv-init and the modules it loads.
+pv_initrd()
+{
+	local tree module
+
+	tree=$(mktemp -d /tmp/pv-initrd.XXXXXX)
+	mkdir -p "$tree"/{bin,dev,proc,sys,modules}
+	cp /lab/busybox "$tree/bin/busybox"
+	install -m 755 /lab/guest/pv-init "$tree/init"
+	for module in xen-blkfront xen-netfront; do
+		modprobe --show-depends "$module" | awk '$1 == "insmod" { print $2 }'
+	done | awk '!seen[$1]++' | while read -r module; do
+		cp "$module" "$tree/modules/"
+		basename "$module" >>"$tree/modules/order"
+	done
+	(cd "$tree" && find . | /lab/busybox cpio -o -H newc -R 0:0 | gzip -1) >"$1" 2>/dev/null
+	rm -rf "$tree"
+	[[ -s $1 ]] || fail "no initrd for a PV guest"
+}
+
 cleanup_test()
 {
 	local status=$? item
