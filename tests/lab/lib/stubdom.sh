@@ -1,8 +1,8 @@
 # SPDX-FileCopyrightText: The xendmd authors
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
-# The Linux stub domain of dom0's image, under libxl's default names: Debian's kernel, and a ramdisk
-# of busybox, stub/init, stub/agent.c, dom0's own QEMU and xenstore tools with their libraries, and
+# The Linux stub domain of dom0's image, under libxl's default names: Debian's kernel, unpacked because
+# xl would do that for each guest under emulation, and a ramdisk of busybox, stub/init, stub/agent.c, dom0's own QEMU and xenstore tools with their libraries, and
 # Xen's vchan-socket-proxy as server.
 # shellcheck shell=bash
 
@@ -11,7 +11,7 @@ STUBDOM_ROMS=(seabios/vgabios-{stdvga,cirrus}.bin qemu/kvmvapic.bin qemu/linuxbo
 
 stubdom_key()
 {
-	declare -f dom0_stubdom stubdom_modules stubdom_program stubdom_agent
+	declare -f dom0_stubdom stubdom_kernel stubdom_modules stubdom_program stubdom_agent
 	printf '%s\n' "${STUBDOM_MODULES[@]}" "${STUBDOM_ROMS[@]}"
 	cat "$LAB_DIR/stub/init" "$LAB_DIR/stub/agent.c"
 }
@@ -38,8 +38,25 @@ dom0_stubdom()
 	mkdir -p "$boot"
 	(cd "$tmp" && find . | cpio -o -H newc --quiet -R 0:0 | zstd -q -12) \
 		>"$boot/qemu-stubdom-linux-rootfs"
-	cp "$out/vmlinuz" "$boot/qemu-stubdom-linux-kernel"
+	stubdom_kernel "$out/vmlinuz" "$boot/qemu-stubdom-linux-kernel"
 	rm -rf "$tmp"
+}
+
+# stubdom_kernel BZIMAGE ELF: the kernel inside; the 4 bytes behind it are its length.
+stubdom_kernel()
+{
+	local image=$1 out=$2 sectors offset length
+
+	sectors=$(od -An -tu1 -j497 -N1 "$image")
+	read -r offset length < <(od -An -tu4 -j584 -N8 "$image")
+	dd if="$image" of="$out.packed" bs=1M iflag=skip_bytes,count_bytes status=none \
+		skip=$(((sectors + 1) * 512 + offset)) count=$((length - 4))
+	case $(head -c 4 "$out.packed" | od -An -tx1 | tr -d ' ') in
+	fd377a58) xz -dc "$out.packed" ;;
+	28b52ffd) zstd -dcq "$out.packed" ;;
+	*) die "$image: packed in a way this does not know" ;;
+	esac >"$out"
+	rm "$out.packed"
 }
 
 # stubdom_program ROOT TO PROGRAM PATH: a program of ROOT as TO/PATH, and the libraries it asks for.
