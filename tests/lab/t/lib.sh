@@ -132,6 +132,15 @@ dm_field()
 	dmctl status --json | jq -r --argjson id "$1" ".domains[] | select(.domid == \$id) | .$2"
 }
 
+# dm_fields DOMID KEY…: the same for several keys, a line each. What starts jq takes its time here.
+dm_fields()
+{
+	local id=$1
+	shift
+	dmctl status --json \
+		| jq -r --argjson id "$id" '.domains[] | select(.domid == $id) | .[$ARGS.positional[]]' --args "$@"
+}
+
 dm_state_is()
 {
 	[[ $(dm_field "$1" state) == "$2" ]]
@@ -170,10 +179,44 @@ no_event()
 	! has_event "$1" "$2" || fail "event $2 of domain $1"
 }
 
+# told DOMID EVENT… [-- EVENT…]: those before -- were told of the domain, those behind it were not.
+told()
+{
+	local id=$1 all want=1 event
+	shift
+	all=" $(events "$id" | paste -sd' ') "
+	for event; do
+		if [[ $event == -- ]]; then
+			want=0
+		elif [[ $all == *" $event "* ]]; then
+			(( want )) || fail "event $event of domain $id:$all"
+		else
+			(( ! want )) || fail "no event $event of domain $id:$all"
+		fi
+	done
+}
+
 # journal DOMID [FIELD]: the daemon's messages of a domain, one a line.
 journal()
 {
 	journalctl -u xendmd -o json "XEN_DOMID=$1" | jq -r ".${2:-MESSAGE}"
+}
+
+# boot_disk FILE: with a guest in its first sector that idles; it goes off when its power button is
+# pressed (xl shutdown -F), and a firmware that finds it takes no minute to give up.
+boot_disk()
+{
+	truncate -s 8M "$1"
+	# sti; 1: hlt; in PM1a_STS; bit 8? jz 1b; out PM1a_CNT, SLP_EN; jmp 1b
+	printf '\xfb\xf4\xba\x00\xb0\xed\xf6\xc4\x01\x74\xf6\xba\x04\xb0\xb8\x00\x20\xef\xeb\xed' \
+		| dd of="$1" conv=notrunc status=none
+	printf '\x55\xaa' | dd of="$1" bs=1 seek=510 conv=notrunc status=none
+}
+
+# disk_booted DOMID: from a disk as boot_disk makes.
+disk_booted()
+{
+	xl dmesg | grep -q "(d$1) Booting from 0000:7c00"
 }
 
 # firmware_ran DOMID: hvmloader and SeaBIOS are through, so a device model served the domain.

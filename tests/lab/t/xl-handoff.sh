@@ -12,10 +12,9 @@ BRIDGE=labbr
 
 xl_domid() { xl domid "$1" 2>/dev/null; }
 pid_in_xenstore() { xenstore-read "/local/domain/$DOMID/image/device-model-pid" 2>/dev/null; }
-helper_of() { pgrep -f -- "^$HANDOFF .*-xen-domid $1( |\$)"; }
-no_helper() { [[ -z $(helper_of "$1") ]]; }
+no_helper() { ! pgrep -f -- "^$HANDOFF .*-xen-domid $1( |\$)"; }
 unpaused() { ! xl_state_has "$1" p; }
-unlisted() { [[ -z $(dm_field "$1" state) ]]; }
+unlisted() { ! dmctl status "$1"; }
 
 guest()
 {
@@ -34,14 +33,13 @@ guest()
 # left of its making.
 served()
 {
-	wait_until 60 xl_domid "${1:-ho}"
-	DOMID=$(xl_domid "${1:-ho}")
-	wait_state "$DOMID" running 60
-	PID=$(dm_field "$DOMID" pid)
-	expect source "$(dm_field "$DOMID" source)" handoff
-	expect kind "$(dm_field "$DOMID" kind)" qemu
-	expect name "$(dm_field "$DOMID" name)" "${1:-ho}"
-	expect log "$(dm_field "$DOMID" log)" "/var/log/xen/qemu-dm-${2:-${1:-ho}}.log"
+	local name=${1:-ho} is
+
+	wait_until 60 xl_domid "$name"
+	DOMID=$(xl_domid "$name")
+	wait_until 60 eval 'mapfile -t is < <(dm_fields "$DOMID" state source kind name log pid); [[ ${is[0]:-} == running ]]'
+	PID=${is[5]}
+	expect "what is told" "${is[*]:1:4}" "handoff qemu $name /var/log/xen/qemu-dm-$name.log"
 	expect "device-model-pid" "$(pid_in_xenstore)" "$PID"
 	expect "QEMU's pid" "$(qemu_pid "$DOMID")" "$PID"
 	expect program "$(readlink "/proc/$PID/exe")" "$(readlink -f $QEMU)"
@@ -51,15 +49,12 @@ served()
 	wait_until 60 unpaused "$DOMID" # the xl that reboots it in the background is done
 }
 
-# ended DOMID WHAT: by xl's own doing, which is no death.
+# ended DOMID: by xl's own doing, which is no death.
 ended()
 {
 	wait_until 90 domain_gone "$1"
 	wait_until 30 unlisted "$1"
-	no_event "$1" device-model-exited
-	no_event "$1" device-model-failed
-	has_event "$1" device-model-stopped || fail "$2: events of $1: $(events "$1" | paste -sd' ')"
-	has_event "$1" domain-gone || fail "$2: events of $1: $(events "$1" | paste -sd' ')"
+	told "$1" device-model-stopped domain-gone -- device-model-exited device-model-failed
 }
 
 must()
@@ -69,8 +64,10 @@ must()
 
 answers_qmp()
 {
-	[[ $(xl qemu-monitor-command "${1:-ho}" "info status") == *status:\ * ]] \
-		|| fail "xl qemu-monitor-command: $(xl qemu-monitor-command "${1:-ho}" "info status" 2>&1)"
+	local answer
+
+	answer=$(xl qemu-monitor-command "${1:-ho}" "info status" 2>&1)
+	[[ $answer == *status:\ * ]] || fail "xl qemu-monitor-command: $answer"
 }
 
 # cdrom_is PATTERN
@@ -107,12 +104,12 @@ save_and_restore()
 	local first=$DOMID
 
 	must xl save ho state
-	ended "$first" save
+	ended "$first"
 	must xl restore state
 	rm state
-	served ho
+	served
 	answers_qmp
-	no_event "$DOMID" device-model-exited
+	told "$DOMID" -- device-model-exited
 }
 
 # After the restore: SeaBIOS takes a cpu that is new there for the machine's wake-up, and resets it.
@@ -127,12 +124,12 @@ reboot_guest()
 {
 	local first=$DOMID
 
-	wait_until 180 firmware_ran "$DOMID"
+	wait_until 180 disk_booted "$DOMID"
 	qmp "/run/xendmd/dm/$DOMID/qmp" '{"execute": "send-key", "arguments": {"keys": [
 		{"type": "qcode", "data": "ctrl"}, {"type": "qcode", "data": "alt"},
 		{"type": "qcode", "data": "delete"}]}}' >/dev/null
 	wait_until 120 eval '[[ $(xl_domid ho) && $(xl_domid ho) != '"$first"' ]]'
-	ended "$first" reboot
+	ended "$first"
 	served
 }
 
@@ -144,38 +141,50 @@ survives_the_daemon()
 	answers_qmp
 }
 
-destroyed()
+# By the power button, which the guest obeys: it has no drivers for xl's word in xenstore.
+shut_down()
 {
 	local first=$DOMID
 
-	must xl destroy ho
-	ended "$first" destroy
+	must xl shutdown -F ho
+	ended "$first"
 }
 
-two_and_several()
+two_at_once()
 {
-	local i first
+	local ids=() name
 
-	guest one >one.cfg
 	guest two >two.cfg
 	xl create one.cfg >one.log 2>&1 &
 	must xl create two.cfg
 	wait $! || fail "xl create one: $(<one.log)"
-	for i in one two; do
-		served $i
+	for name in one two; do
+		served $name
+		ids+=("$DOMID")
 	done
-	for i in one two; do
-		DOMID=$(xl_domid $i)
-		must xl destroy $i
-		ended "$DOMID" destroy
-	done
-	for i in 1 2 3; do
-		must xl create one.cfg
-		served one
-		first=$DOMID
+	must xl destroy one
+	must xl destroy two
+	ended "${ids[0]}"
+	ended "${ids[1]}"
+}
+
+# One after the other, each while the last one's end may not be over yet.
+ten_in_a_row()
+{
+	local i ids=()
+
+	for i in {1..10}; do
+		must xl create -p one.cfg
+		DOMID=$(xl_domid one)
+		ids+=("$DOMID")
+		wait_until 30 dm_state_is "$DOMID" running
+		expect "device-model-pid of $i" "$(pid_in_xenstore)" "$(qemu_pid "$DOMID")"
 		must xl destroy one
-		ended "$first" "destroy $i"
 	done
+	for i in "${ids[@]}"; do
+		ended "$i"
+	done
+	snapshot_same before 30
 }
 
 # The device model hangs before it is ready, and the domain is destroyed meanwhile.
@@ -192,12 +201,12 @@ destroyed_while_it_starts()
 	wait_until 60 xl_domid hanging
 	DOMID=$(xl_domid hanging)
 	wait_state "$DOMID" starting 60
-	wait_until 30 eval '[[ $(pid_in_xenstore) == $(dm_field "$DOMID" pid) ]]'
+	wait_until 30 eval '[[ $(pid_in_xenstore) == "$(dm_field "$DOMID" pid)" ]]'
 	xl destroy hanging
 	wait_until 90 domain_gone "$DOMID"
 	wait_until 30 unlisted "$DOMID"
 	wait $! && fail "xl create succeeded"
-	no_event "$DOMID" device-model-exited
+	told "$DOMID" -- device-model-exited
 	[[ -z $(pgrep -f "sleep 600") ]] || fail "the device model lives"
 	undefine hanging
 }
@@ -205,12 +214,12 @@ destroyed_while_it_starts()
 # What a definition gives, and a device model that really dies.
 defined()
 {
-	define ho <<-'END'
-		{ "match": { "name": "ho" }, "kind": "qemu", "on_exit": "pause",
+	define one <<-'END'
+		{ "match": { "name": "one" }, "kind": "qemu", "on_exit": "pause",
 		  "limits": { "pids_max": 64, "memory_max_mib": 700 } }
 	END
-	must xl create guest.cfg
-	served
+	must xl create one.cfg
+	served one
 	expect "pids.max" "$(cat "/sys/fs/cgroup$(cut -d: -f3 "/proc/$PID/cgroup")/pids.max")" 64
 	expect "memory.max" "$(cat "/sys/fs/cgroup$(cut -d: -f3 "/proc/$PID/cgroup")/memory.max")" $((700 << 20))
 	kill -KILL "$PID"
@@ -218,19 +227,19 @@ defined()
 	expect exit "$(dm_field "$DOMID" exit | jq -c .)" '{"signal":"SIGKILL"}'
 	wait_until 10 xl_state_has "$DOMID" p
 	[[ -z $(pid_in_xenstore) ]] || fail "xenstore names a dead device model"
-	must xl destroy ho
+	must xl destroy one
 	wait_until 60 domain_gone "$DOMID"
 	wait_until 30 unlisted "$DOMID"
-	undefine ho
+	undefine one
 }
 
 # The daemon away: xl create fails with the reason in the device model's log.
 without_the_daemon()
 {
 	systemctl stop xendmd.socket xendmd.service
-	xl create guest.cfg >xl.log 2>&1 && fail "xl create without the daemon"
-	grep -q "dm-handoff: xendmd can't be reached" /var/log/xen/qemu-dm-ho.log \
-		|| fail "the log says: $(cat /var/log/xen/qemu-dm-ho.log)"
+	xl create one.cfg >xl.log 2>&1 && fail "xl create without the daemon"
+	grep -q "dm-handoff: xendmd can't be reached" /var/log/xen/qemu-dm-one.log \
+		|| fail "the log says: $(cat /var/log/xen/qemu-dm-one.log)"
 	systemctl start xendmd.socket xendmd.service
 	wait_until 30 dmctl version
 	wait_until 60 status_empty
@@ -238,7 +247,9 @@ without_the_daemon()
 
 ip link add "$BRIDGE" type bridge && ip link set "$BRIDGE" up || fail "bridge"
 trap 'status=$?; ip link del "$BRIDGE"; (exit "$status"); cleanup_test' EXIT
-truncate -s 8M disk.img one.iso two.iso
+boot_disk disk.img
+truncate -s 8M one.iso two.iso
+guest one >one.cfg
 {
 	guest ho
 	# no boot from the network, which takes a minute in the lab
@@ -249,8 +260,8 @@ truncate -s 8M disk.img one.iso two.iso
 } >guest.cfg
 
 snapshot before
-for part in a_life reboot_guest save_and_restore more_cpus survives_the_daemon destroyed defined \
-	destroyed_while_it_starts two_and_several without_the_daemon; do
+for part in a_life reboot_guest save_and_restore more_cpus survives_the_daemon shut_down defined \
+	destroyed_while_it_starts two_at_once ten_in_a_row without_the_daemon; do
 	echo "$SECONDS s: $part"
 	$part
 done
