@@ -18,7 +18,7 @@ die()
 # The packages that the lab itself needs on the machine it runs on.
 HOST_PACKAGES=(
 	qemu-system-x86 debootstrap debian-archive-keyring busybox-static cpio kmod
-	e2fsprogs util-linux xz-utils zstd
+	e2fsprogs util-linux xz-utils zstd lz4
 )
 
 host_prepare()

@@ -36,7 +36,7 @@ dom0_stubdom()
 	done
 	stubdom_modules "$out" "$tmp"
 	mkdir -p "$boot"
-	(cd "$tmp" && find . | cpio -o -H newc --quiet -R 0:0 | zstd -q -12) \
+	(cd "$tmp" && find . | cpio -o -H newc --quiet -R 0:0 | lz4 -q -l -9 -c) \
 		>"$boot/qemu-stubdom-linux-rootfs"
 	stubdom_kernel "$out/vmlinuz" "$boot/qemu-stubdom-linux-kernel"
 	rm -rf "$tmp"

@@ -74,7 +74,7 @@ ended()
 	wait_until 120 domain_gone "$1"
 	wait_until 120 domain_gone "$2"
 	no_zombies || fail "zombies: $(xl list)"
-	[[ -z $(find /run/xendmd/dm /run/xen -name "*-$1" -o -path "*/dm/$1*" | grep -v lock) ]] \
+	[[ -z $(find /run/xendmd/dm /run/xen -name "*-$1" -o -path "*/dm/$1" -o -path "*/dm/$1/*" | grep -v lock) ]] \
 		|| fail "left: $(find /run/xendmd/dm /run/xen)"
 }
 
