@@ -162,17 +162,17 @@ unsupported()
 	local key source
 
 	mkdom_create odd
-	for key in qemu stubdom-linux stubdom-minios; do
+	for key in confinement stubdom-linux stubdom-minios; do
 		case $key in
-		qemu) source='"kind": "qemu", "qemu": { }' ;;
+		confinement) source='"kind": "qemu", "argv": [ ], "confinement": { }' ;;
 		*) source='"kind": "'$key'"' ;;
 		esac
 		echo "{ \"match\": { \"name\": \"odd\" }, $source }" >"$key.json"
 		dmctl start "$DOMID" --definition "$key.json" 2>start.err && fail "$key started"
 		[[ $(<start.err) == *"${key%%-*}"* ]] || fail "start does not name $key: $(<start.err)"
 	done
-	dmctl check qemu.json stubdom-linux.json stubdom-minios.json >check.out 2>&1
-	for key in qemu stubdom-linux stubdom-minios; do
+	dmctl check confinement.json stubdom-linux.json stubdom-minios.json >check.out 2>&1
+	for key in confinement stubdom-linux stubdom-minios; do
 		[[ $(<check.out) == *"$key.json"*"${key%%-*}"* ]] || fail "check about $key: $(<check.out)"
 	done
 	define odd <stubdom-minios.json
