@@ -10,6 +10,7 @@
 #include "daemon/qmplink_private.h"
 #include "lib/cleanup.h"
 #include "lib/limits.h"
+#include "lib/passfd.h"
 
 struct unix_link {
 	struct qmp_link base;
@@ -39,22 +40,8 @@ static void arm(struct unix_link *l)
 
 static ssize_t send_chunk(const struct unix_link *l, struct qmp_chunk *c)
 {
-	union {
-		struct cmsghdr align;
-		char bytes[CMSG_SPACE(sizeof(int))];
-	} control = {0};
-	struct iovec iov = {.iov_base = c->text + c->at, .iov_len = c->len - c->at};
-	struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
-
-	if (c->fd >= 0) {
-		msg.msg_control = &control;
-		msg.msg_controllen = sizeof(control);
-		control.align.cmsg_level = SOL_SOCKET;
-		control.align.cmsg_type = SCM_RIGHTS;
-		control.align.cmsg_len = CMSG_LEN(sizeof(int));
-		memcpy(CMSG_DATA(&control.align), &c->fd, sizeof(int));
-	}
-	return sendmsg(l->fd, &msg, MSG_NOSIGNAL | MSG_DONTWAIT);
+	return passfd_send(
+		l->fd, c->text + c->at, c->len - c->at, &c->fd, c->fd >= 0, MSG_DONTWAIT);
 }
 
 /* An error shows itself when the connection is read. */

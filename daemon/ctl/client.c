@@ -11,6 +11,7 @@
 #include <time.h>
 
 #include "lib/cleanup.h"
+#include "lib/passfd.h"
 #include "proto/varlink.h"
 #include "daemon/ctl/ctl.h"
 #include "daemon/ctl/text.h"
@@ -51,33 +52,18 @@ static int connection_open(struct connection *c)
 	return CTL_DONE;
 }
 
-/* A daemon that refuses us answers and closes without reading, so a failed write is no end. */
 /* With the first byte goes what is to be passed. */
 static ssize_t send_some(struct connection *c, const char *data, size_t len)
 {
-	union {
-		char buf[CMSG_SPACE(sizeof(int))];
-		struct cmsghdr align;
-	} control = {0};
-	struct iovec iov = {(char *)data, len};
-	struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
-	ssize_t n;
+	ssize_t n = passfd_send(c->fd, data, len, &c->passed_fd, c->passed_fd >= 0, 0);
 
-	if (c->passed_fd >= 0) {
-		msg.msg_control = control.buf;
-		msg.msg_controllen = sizeof(control.buf);
-		control.align.cmsg_level = SOL_SOCKET;
-		control.align.cmsg_type = SCM_RIGHTS;
-		control.align.cmsg_len = CMSG_LEN(sizeof(int));
-		memcpy(CMSG_DATA(&control.align), &c->passed_fd, sizeof(int));
-	}
-	n = sendmsg(c->fd, &msg, MSG_NOSIGNAL);
 	if (n > 0) {
 		c->passed_fd = -1;
 	}
 	return n;
 }
 
+/* A daemon that refuses us answers and closes without reading, so a failed write is no end. */
 static int send_all(struct connection *c, const char *data, size_t len)
 {
 	while (len > 0) {

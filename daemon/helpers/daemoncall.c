@@ -14,6 +14,7 @@
 #include "lib/cleanup.h"
 #include "lib/config.h"
 #include "lib/limits.h"
+#include "lib/passfd.h"
 
 #define BACKLOG_MS 20
 #define FDS_MAX 8
@@ -82,36 +83,14 @@ static int connect_daemon(struct daemoncall *c, int64_t until_ms)
 }
 
 /* The descriptors go with the first bytes. */
-static ssize_t send_part(
-	struct daemoncall *c, const char *text, size_t len, const int *fds, unsigned fds_len)
-{
-	union {
-		struct cmsghdr align;
-		char bytes[CMSG_SPACE(FDS_MAX * sizeof(int))];
-	} control = {0};
-	struct iovec iov = {.iov_base = (char *)text, .iov_len = len};
-	struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
-	struct cmsghdr *header;
-
-	if (fds_len) {
-		msg.msg_control = &control;
-		msg.msg_controllen = CMSG_SPACE(fds_len * sizeof(int));
-		header = CMSG_FIRSTHDR(&msg);
-		header->cmsg_level = SOL_SOCKET;
-		header->cmsg_type = SCM_RIGHTS;
-		header->cmsg_len = CMSG_LEN(fds_len * sizeof(int));
-		memcpy(CMSG_DATA(header), fds, fds_len * sizeof(int));
-	}
-	return sendmsg(c->sock, &msg, MSG_NOSIGNAL);
-}
-
 static int send_all(struct daemoncall *c, const char *text, size_t len, const int *fds,
 	unsigned fds_len, int64_t until_ms)
 {
 	size_t done = 0;
 
 	while (done < len) {
-		ssize_t n = send_part(c, text + done, len - done, fds, done ? 0 : fds_len);
+		ssize_t n =
+			passfd_send(c->sock, text + done, len - done, fds, done ? 0 : fds_len, 0);
 		int r = 0;
 
 		if (n > 0) {

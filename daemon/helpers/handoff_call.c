@@ -12,6 +12,7 @@
 #include "lib/cleanup.h"
 #include "lib/config.h"
 #include "lib/limits.h"
+#include "lib/passfd.h"
 
 #define BACKLOG_MS 20
 
@@ -73,30 +74,15 @@ static int connect_daemon(struct helper_call *call, int64_t until_ms)
 	return 0;
 }
 
-/* The descriptors go with the first bytes. */
+/* The descriptors go with the first bytes, libxl's process behind those that were inherited. */
 static ssize_t send_part(struct helper_call *call, const struct handoff_request *request,
 	const char *text, size_t len, bool first)
 {
-	union {
-		struct cmsghdr align;
-		char bytes[CMSG_SPACE((HANDOFF_FDS_MAX + 1) * sizeof(int))];
-	} control = {0};
-	unsigned n = request->fds_len;
-	struct iovec iov = {.iov_base = (char *)text, .iov_len = len};
-	struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
-	struct cmsghdr *c;
+	int fds[HANDOFF_FDS_MAX + 1];
 
-	if (first) {
-		msg.msg_control = &control;
-		msg.msg_controllen = CMSG_SPACE((n + 1) * sizeof(int));
-		c = CMSG_FIRSTHDR(&msg);
-		c->cmsg_level = SOL_SOCKET;
-		c->cmsg_type = SCM_RIGHTS;
-		c->cmsg_len = CMSG_LEN((n + 1) * sizeof(int));
-		memcpy(CMSG_DATA(c), request->fds, n * sizeof(int));
-		memcpy(CMSG_DATA(c) + n * sizeof(int), &call->parent_fd, sizeof(int));
-	}
-	return sendmsg(call->sock, &msg, MSG_NOSIGNAL);
+	memcpy(fds, request->fds, request->fds_len * sizeof(int));
+	fds[request->fds_len] = call->parent_fd;
+	return passfd_send(call->sock, text, len, fds, first ? request->fds_len + 1 : 0, 0);
 }
 
 static int send_call(struct helper_call *call, const struct handoff_request *request,
