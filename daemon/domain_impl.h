@@ -217,6 +217,8 @@ int domain_qmp_serve_fd(
 	struct domain *d, enum qmp_class class, const char *path, int fd, struct err *err);
 /* Whoever waits for an answer is told, all connections end. What listens goes on listening. */
 void domain_drop_monitor(struct domain *d);
+/* Says why nothing can be asked of its device model: -ESRCH. */
+int domain_no_qmp(const struct domain *d, struct err *err);
 /* domain_save.c: a save under way has failed. */
 void domain_save_drop(struct domain *d);
 /* And that ends as well. */

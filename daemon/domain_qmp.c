@@ -133,6 +133,13 @@ static void on_answer(void *ctx, struct json_object *body, const struct err *err
 	end_call(ctx, body, err);
 }
 
+int domain_no_qmp(const struct domain *d, struct err *err)
+{
+	return err_set(err, -ESRCH, "domain %u: its device model is %s%s", d->dom.domid,
+		dm_state_name(d->r.state),
+		d->state == DOMAIN_RUNNING ? ", without a QMP connection" : "");
+}
+
 int domain_qmp(struct domain *d, bool root, const char *command, struct json_object *arguments,
 	struct control_call *call, struct err *err)
 {
@@ -149,9 +156,7 @@ int domain_qmp(struct domain *d, bool root, const char *command, struct json_obj
 	}
 	if (!is_open(d)) {
 		free(c);
-		return err_set(err, -ESRCH, "domain %u: its device model is %s%s", d->dom.domid,
-			dm_state_name(d->r.state),
-			d->state == DOMAIN_RUNNING ? ", without a QMP connection" : "");
+		return domain_no_qmp(d, err);
 	}
 	c->call = call;
 	LIST_INSERT_HEAD(&d->qmp_calls, c, entry);

@@ -187,9 +187,7 @@ void domain_save_drop(struct domain *d)
 static int refuse(const struct domain *d, struct err *err)
 {
 	if (!d->monitor || d->state != DOMAIN_RUNNING) {
-		return err_set(err, -ESRCH, "domain %u: its device model is %s%s", d->dom.domid,
-			dm_state_name(d->r.state),
-			d->state == DOMAIN_RUNNING ? ", without a QMP connection" : "");
+		return domain_no_qmp(d, err);
 	}
 	if (d->save) {
 		return err_set(

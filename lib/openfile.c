@@ -94,7 +94,7 @@ static int open_tap(const struct openfile *file, struct err *err)
 	if (strlen(file->name) >= sizeof(request.ifr_name)) {
 		return err_set(err, -ENAMETOOLONG, "tap interface \"%s\"", file->name);
 	}
-	strcpy(request.ifr_name, file->name);
+	memcpy(request.ifr_name, file->name, strlen(file->name) + 1);
 	if (file->how == OPENFILE_TAP_QUEUE) {
 		request.ifr_flags |= IFF_MULTI_QUEUE;
 	}
@@ -138,7 +138,7 @@ static int open_listening(const struct openfile *file, struct err *err)
 	if (strlen(file->name) >= sizeof(address.sun_path)) {
 		return err_set(err, -ENAMETOOLONG, "listen at \"%s\"", file->name);
 	}
-	strcpy(address.sun_path, file->name);
+	memcpy(address.sun_path, file->name, strlen(file->name) + 1);
 	if (fd < 0 || (unlink(file->name) < 0 && errno != ENOENT) ||
 		bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0 ||
 		listen(fd, BACKLOG) < 0) {

@@ -140,7 +140,7 @@ int qemuopt_print(const struct vmdesc *d, const struct qemuopt_style *style, str
 }
 
 /* util/id.c: a letter, then letters, digits and "-._". */
-static bool is_id(const char *id)
+bool qemuopt_is_id(const char *id)
 {
 	if (!isalpha((unsigned char)*id)) {
 		return false;
@@ -163,7 +163,7 @@ int qemuopt_check_ids(const struct vmdesc *d, struct err *err)
 	for (size_t i = 0; i < d->len; i++) {
 		const char *id = id_of(&d->options[i]), *other;
 
-		if (id && !is_id(id)) {
+		if (id && !qemuopt_is_id(id)) {
 			return err_set(err, -EINVAL, "%s: \"%s\" is no id for QEMU",
 				d->options[i].name, id);
 		}

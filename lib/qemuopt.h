@@ -9,6 +9,8 @@
  * a value is written twice; a first word without "=" is the value of the option's implied key, so
  * a first value that has "=" before its first comma needs its key. Nothing else is special.
  */
+#include <stdbool.h>
+
 #include "lib/err.h"
 #include "lib/strv.h"
 #include "lib/vmdesc.h"
@@ -25,6 +27,9 @@ struct qemuopt_style {
 /* Appends the arguments to RET. -ENOMEM. */
 int qemuopt_print(const struct vmdesc *d, const struct qemuopt_style *style, struct strv *ret,
 	struct err *err);
+
+/* Has it the form that QEMU takes for an id: a letter, then letters, digits and "-._"? */
+bool qemuopt_is_id(const char *id);
 
 /* Does every "id" stand once among the options of its name, and has the form that QEMU takes?
  * -EINVAL with a sentence that names it. */

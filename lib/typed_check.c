@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "lib/limits.h"
+#include "lib/qemuopt.h"
 
 #define FILE_NAME_CHARS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-"
 #define KEYS_MAX 40
@@ -42,19 +43,6 @@ static bool fits(const char *text, const char *mask)
 		}
 	}
 	return !*mask && !*text;
-}
-
-static bool is_id(const char *text)
-{
-	if (!isalpha((unsigned char)*text)) {
-		return false;
-	}
-	for (; *text; text++) {
-		if (!isalnum((unsigned char)*text) && !strchr("-._", *text)) {
-			return false;
-		}
-	}
-	return true;
 }
 
 static bool is_mac(const char *text)
@@ -120,7 +108,7 @@ static const struct {
 	bool (*fits)(const char *text);
 	const char *wanted;
 } texts[] = {
-	[TYPED_ID] = {is_id, "a letter, then letters, digits, \"-\", \".\" and \"_\""},
+	[TYPED_ID] = {qemuopt_is_id, "a letter, then letters, digits, \"-\", \".\" and \"_\""},
 	[TYPED_MAC] = {is_mac, "an Ethernet address as \"00:16:3e:01:02:03\""},
 	[TYPED_ADDR] = {is_addr,
 		"a place on the bus: \"4\" (decimal), \"0x4\", or \"4.0\" with the function"},

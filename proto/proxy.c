@@ -241,7 +241,7 @@ static int get_record(struct json_object *json, struct proxy_record *ret, struct
 		!json_object_is_type(named, json_type_boolean)) {
 		return err_set(err, -EINVAL, "\"named\" is missing or no boolean");
 	}
-	strcpy(ret->boot_id, boot_id);
+	memcpy(ret->boot_id, boot_id, strlen(boot_id) + 1);
 	ret->named = json_object_get_boolean(named);
 	ret->helper = helper;
 	return 0;
