@@ -161,8 +161,7 @@ static void do_describe(struct control_call *call, struct json_object *parameter
 	}
 }
 
-/* After the backend took the call, or refused it with R. */
-static void taken_or_failed(struct control_call *call, int r, const struct err *err)
+void call_taken_or_failed(struct control_call *call, int r, const struct err *err)
 {
 	if (r < 0) {
 		call->taken = false;
@@ -184,7 +183,7 @@ static void do_start(struct control_call *call, struct json_object *parameters)
 	}
 	call->taken = true;
 	r = control->backend->start(control->ctx, who, text, text ? strlen(text) : 0, call, &err);
-	taken_or_failed(call, r, &err);
+	call_taken_or_failed(call, r, &err);
 }
 
 static void do_stop(struct control_call *call, struct json_object *parameters)
@@ -202,7 +201,7 @@ static void do_stop(struct control_call *call, struct json_object *parameters)
 	}
 	call->taken = true;
 	r = control->backend->stop(control->ctx, who, force, call, &err);
-	taken_or_failed(call, r, &err);
+	call_taken_or_failed(call, r, &err);
 }
 
 /* Who may only look gets the class monitor. */
@@ -223,11 +222,10 @@ static void do_qmp(struct control_call *call, struct json_object *parameters)
 	call->taken = true;
 	r = control->backend->qmp(
 		control->ctx, who, call->client->uid == 0, command, arguments, call, &err);
-	taken_or_failed(call, r, &err);
+	call_taken_or_failed(call, r, &err);
 }
 
-/* The one descriptor that came with it. */
-static int take_one_fd(struct control_call *call, struct err *err)
+int call_take_one_fd(struct control_call *call, struct err *err)
 {
 	struct control_fds *fds = call->fds;
 
@@ -249,11 +247,11 @@ static void do_save(struct control_call *call, struct json_object *parameters)
 		return;
 	}
 	call->taken = true;
-	r = take_one_fd(call, &err);
+	r = call_take_one_fd(call, &err);
 	if (r >= 0) {
 		r = control->backend->save(control->ctx, who, r, call, &err);
 	}
-	taken_or_failed(call, r, &err);
+	call_taken_or_failed(call, r, &err);
 }
 
 static void do_restart(struct control_call *call, struct json_object *parameters)
@@ -269,7 +267,7 @@ static void do_restart(struct control_call *call, struct json_object *parameters
 	}
 	call->taken = true;
 	r = control->backend->restart(control->ctx, who, call, &err);
-	taken_or_failed(call, r, &err);
+	call_taken_or_failed(call, r, &err);
 }
 
 static void do_reload(struct control_call *call, struct json_object *parameters)

@@ -118,6 +118,11 @@ bool call_params(struct control_call *call, struct json_object *parameters,
 /* Completes with {NAME: VALUE}; VALUE is taken over. */
 void call_complete_with(struct control_call *call, const char *name, struct json_object *value);
 
+/* After the backend took CALL, or refused it with R. */
+void call_taken_or_failed(struct control_call *call, int r, const struct err *err);
+/* The one descriptor that came with CALL, the caller's; -EBADF with ERR. */
+int call_take_one_fd(struct control_call *call, struct err *err);
+
 /* Handlers of Render and Check (control_render.c). */
 void method_render(struct control_call *call, struct json_object *parameters);
 void method_check(struct control_call *call, struct json_object *parameters);

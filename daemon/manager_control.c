@@ -54,7 +54,7 @@ static struct domain *find_by_name(struct manager *m, const char *name, bool *re
 	return found;
 }
 
-static int find(struct manager *m, const char *who, struct domain **ret, struct err *err)
+int manager_find_who(struct manager *m, const char *who, struct domain **ret, struct err *err)
 {
 	struct manager_entry *entry;
 	uint8_t uuid[16];
@@ -107,7 +107,7 @@ static int backend_list(void *ctx, const char *who, struct json_object **ret, st
 		return err_set(err, -ENOMEM, "out of memory");
 	}
 	if (who) {
-		r = find(m, who, &d, err);
+		r = manager_find_who(m, who, &d, err);
 		if (r < 0) {
 			json_object_put(list);
 			return r;
@@ -128,7 +128,7 @@ static int backend_list(void *ctx, const char *who, struct json_object **ret, st
 static int backend_describe(void *ctx, const char *who, struct json_object **ret, struct err *err)
 {
 	struct domain *d;
-	int r = find(ctx, who, &d, err);
+	int r = manager_find_who(ctx, who, &d, err);
 
 	if (r < 0) {
 		return r;
@@ -140,7 +140,7 @@ static int backend_describe(void *ctx, const char *who, struct json_object **ret
 static int backend_log_path(void *ctx, const char *who, char **ret, struct err *err)
 {
 	struct domain *d;
-	int r = find(ctx, who, &d, err);
+	int r = manager_find_who(ctx, who, &d, err);
 
 	if (r < 0) {
 		return r;
@@ -168,7 +168,7 @@ static int backend_start(void *ctx, const char *who, const char *text, size_t le
 	_cleanup_definition_ struct definition *def = NULL;
 	struct manager *m = ctx;
 	struct domain *d;
-	int r = find(m, who, &d, err);
+	int r = manager_find_who(m, who, &d, err);
 
 	if (r < 0) {
 		return r;
@@ -190,7 +190,7 @@ static int backend_stop(
 	void *ctx, const char *who, bool force, struct control_call *call, struct err *err)
 {
 	struct domain *d;
-	int r = find(ctx, who, &d, err);
+	int r = manager_find_who(ctx, who, &d, err);
 
 	return r < 0 ? r : domain_stop(d, force, call, err);
 }
@@ -199,7 +199,7 @@ static int backend_qmp(void *ctx, const char *who, bool root, const char *comman
 	struct json_object *arguments, struct control_call *call, struct err *err)
 {
 	struct domain *d;
-	int r = find(ctx, who, &d, err);
+	int r = manager_find_who(ctx, who, &d, err);
 
 	return r < 0 ? r : domain_qmp(d, root, command, arguments, call, err);
 }
@@ -208,7 +208,7 @@ static int backend_save(
 	void *ctx, const char *who, int fd, struct control_call *call, struct err *err)
 {
 	struct domain *d;
-	int r = find(ctx, who, &d, err);
+	int r = manager_find_who(ctx, who, &d, err);
 
 	if (r < 0) {
 		close_p(&fd);
@@ -220,7 +220,7 @@ static int backend_save(
 static int backend_restart(void *ctx, const char *who, struct control_call *call, struct err *err)
 {
 	struct domain *d;
-	int r = find(ctx, who, &d, err);
+	int r = manager_find_who(ctx, who, &d, err);
 
 	if (r < 0) {
 		return r;

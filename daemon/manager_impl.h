@@ -90,5 +90,7 @@ void manager_drop_proxies(struct manager *m);
 void manager_tell_proxies(struct manager *m, const struct toolstack_domain *stub);
 
 /* manager_control.c */
+/* WHO is a domid, a name or a uuid, of no stub domain. -ENOENT, -EIO where two have that name. */
+int manager_find_who(struct manager *m, const char *who, struct domain **ret, struct err *err);
 extern const struct control_backend manager_backend;
 void manager_load_definitions(struct manager *m, struct json_object *errors);

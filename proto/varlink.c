@@ -358,7 +358,9 @@ static bool read_param(struct json_object *value, const struct varlink_param *pa
 		*(uint64_t *)param->value = json_object_get_int64(value);
 		return true;
 	case VARLINK_OBJECT:
-		if (!json_object_is_type(value, json_type_object)) {
+	case VARLINK_ARRAY:
+		if (!json_object_is_type(value,
+			    param->type == VARLINK_ARRAY ? json_type_array : json_type_object)) {
 			return false;
 		}
 		*(struct json_object **)param->value = value;

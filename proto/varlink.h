@@ -83,13 +83,13 @@ struct json_object *varlink_raw_new(const char *text, size_t len);
  * Declared parameters of a method, read in one go. A missing one that is not required stays as it
  * was; JSON null counts as missing.
  */
-enum varlink_type { VARLINK_STRING, VARLINK_BOOL, VARLINK_UINT, VARLINK_OBJECT };
+enum varlink_type { VARLINK_STRING, VARLINK_BOOL, VARLINK_UINT, VARLINK_OBJECT, VARLINK_ARRAY };
 struct varlink_param {
 	const char *name;
 	enum varlink_type type;
 	bool required;
 	/* const char ** (borrowed, without NUL inside), bool *, uint64_t *, struct json_object **
-	 * (borrowed) */
+	 * (borrowed) for the last two */
 	void *value;
 };
 /* 0 or -EINVAL with the offender's name in *RET_BAD (borrowed from PARAMETERS or PARAMS). Unknown

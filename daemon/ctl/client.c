@@ -21,7 +21,8 @@
 struct connection {
 	const char *path;
 	int fd;
-	int passed_fd; /* borrowed; -1: none, or none any more */
+	const int *fds; /* borrowed; they go with the first byte */
+	unsigned fds_len;
 	struct varlink_framer in;
 };
 
@@ -55,10 +56,10 @@ static int connection_open(struct connection *c)
 /* With the first byte goes what is to be passed. */
 static ssize_t send_some(struct connection *c, const char *data, size_t len)
 {
-	ssize_t n = passfd_send(c->fd, data, len, &c->passed_fd, c->passed_fd >= 0, 0);
+	ssize_t n = passfd_send(c->fd, data, len, c->fds, c->fds_len, 0);
 
 	if (n > 0) {
-		c->passed_fd = -1;
+		c->fds_len = 0;
 	}
 	return n;
 }
@@ -189,14 +190,18 @@ static int next_reply(struct connection *c, int timeout_ms, struct varlink_reply
 int ctl_call(const struct ctl_options *options, const char *method, struct json_object *parameters,
 	int timeout_ms, struct json_object **ret)
 {
-	return ctl_call_with_fd(options, method, parameters, -1, timeout_ms, ret);
+	return ctl_call_with_fds(options, method, parameters, NULL, 0, timeout_ms, ret);
 }
 
-int ctl_call_with_fd(const struct ctl_options *options, const char *method,
-	struct json_object *parameters, int fd, int timeout_ms, struct json_object **ret)
+int ctl_call_with_fds(const struct ctl_options *options, const char *method,
+	struct json_object *parameters, const int *fds, unsigned fds_len, int timeout_ms,
+	struct json_object **ret)
 {
-	_cleanup_(connection_fini) struct connection c = {
-		.path = options->socket, .fd = -1, .passed_fd = fd, .in = {.max = REPLY_MAX}};
+	_cleanup_(connection_fini) struct connection c = {.path = options->socket,
+		.fd = -1,
+		.fds = fds,
+		.fds_len = fds_len,
+		.in = {.max = REPLY_MAX}};
 	_cleanup_(varlink_reply_fini) struct varlink_reply reply = {0};
 	int r = connection_open(&c);
 
@@ -219,8 +224,18 @@ int ctl_stream(const struct ctl_options *options, const char *method,
 	struct json_object *parameters, void (*fn)(void *ctx, struct json_object *parameters),
 	void *ctx)
 {
-	_cleanup_(connection_fini) struct connection c = {
-		.path = options->socket, .fd = -1, .passed_fd = -1, .in = {.max = REPLY_MAX}};
+	return ctl_stream_with_fds(options, method, parameters, NULL, 0, fn, ctx);
+}
+
+int ctl_stream_with_fds(const struct ctl_options *options, const char *method,
+	struct json_object *parameters, const int *fds, unsigned fds_len,
+	void (*fn)(void *ctx, struct json_object *parameters), void *ctx)
+{
+	_cleanup_(connection_fini) struct connection c = {.path = options->socket,
+		.fd = -1,
+		.fds = fds,
+		.fds_len = fds_len,
+		.in = {.max = REPLY_MAX}};
 	bool continues = true;
 	int r = connection_open(&c);
 

@@ -21,11 +21,16 @@ struct ctl_options;
 int ctl_call(const struct ctl_options *options, const char *method, struct json_object *parameters,
 	int timeout_ms, struct json_object **ret);
 
-/* The same with a descriptor (borrowed). */
-int ctl_call_with_fd(const struct ctl_options *options, const char *method,
-	struct json_object *parameters, int fd, int timeout_ms, struct json_object **ret);
+/* The same with descriptors (borrowed, at most PASSFD_MAX). */
+int ctl_call_with_fds(const struct ctl_options *options, const char *method,
+	struct json_object *parameters, const int *fds, unsigned fds_len, int timeout_ms,
+	struct json_object **ret);
 
 /* A call with "more". FN gets each answer's parameters (borrowed) until there are no more. */
 int ctl_stream(const struct ctl_options *options, const char *method,
 	struct json_object *parameters, void (*fn)(void *ctx, struct json_object *parameters),
 	void *ctx);
+/* The same with descriptors. */
+int ctl_stream_with_fds(const struct ctl_options *options, const char *method,
+	struct json_object *parameters, const int *fds, unsigned fds_len,
+	void (*fn)(void *ctx, struct json_object *parameters), void *ctx);

@@ -103,7 +103,7 @@ int verb_save(const struct ctl_options *options)
 	}
 	parameters = json_object_new_object();
 	json_object_object_add(parameters, "domain", json_object_new_string(options->args[0]));
-	r = ctl_call_with_fd(options, "Save", parameters, fd, CTL_NO_TIMEOUT, NULL);
+	r = ctl_call_with_fds(options, "Save", parameters, &fd, 1, CTL_NO_TIMEOUT, NULL);
 	if (r != CTL_DONE && is_new) {
 		unlink(path);
 	}
