@@ -4,6 +4,9 @@
 # What all parts of the lab share: messages, host packages, chroots.
 # shellcheck shell=bash
 
+# shellcheck source-path=SCRIPTDIR
+. "$LAB_DIR/../packages.sh"
+
 say()
 {
 	printf 'lab: %s\n' "$*" >&2
@@ -23,25 +26,8 @@ HOST_PACKAGES=(
 
 host_prepare()
 {
-	local missing=() package
-
 	(( EUID == 0 )) || die "needs root (chroot, debootstrap)"
-	for package in "${HOST_PACKAGES[@]}"; do
-		dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null \
-			| grep -qx installed || missing+=("$package")
-	done
-	(( ${#missing[@]} )) || return 0
-
-	mkdir -p "$LAB_CACHE"
-	(
-		flock 9
-		say "installing on this machine: ${missing[*]}"
-		export DEBIAN_FRONTEND=noninteractive
-		{
-			timeout 300 apt-get -q update
-			timeout 900 apt-get -q install -y --no-install-recommends "${missing[@]}"
-		} >"$LAB_CACHE/install.log" 2>&1 || { tail "$LAB_CACHE/install.log" >&2; exit 1; }
-	) 9>"$LAB_CACHE/.lock-host"
+	install_packages "${HOST_PACKAGES[@]}" >&2 || die "packages are missing on this machine"
 }
 
 # in_root ROOT COMMAND…: run a command in a chroot with a /proc and a /dev of its own, in a mount and

@@ -17,10 +17,6 @@ declare -A XEN_VERSION=([bookworm]=4.17 [trixie]=4.20)
 declare -A LIBEVENT=([bookworm]=libevent-core-2.1-7 [trixie]=libevent-core-2.1-7t64)
 declare -A LIBVIRT=([bookworm]="libvirt-daemon libvirt-daemon-driver-xen libvirt-clients" [trixie]="")
 
-BUILD_PACKAGES=(
-	gcc libc6-dev meson ninja-build pkg-config libxen-dev libevent-dev libsystemd-dev
-	libjson-c-dev libcmocka-dev scdoc
-)
 DOM0_PACKAGES=(
 	systemd-sysv udev dbus kmod iproute2 procps psmisc bash jq socat strace python3
 	xenstore-utils qemu-system-xen seabios libjson-c5 libsystemd0
