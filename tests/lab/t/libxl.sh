@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-FileCopyrightText: The xendmd authors
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# lab: essential timeout=300
+# lab: timeout=300
 #
 # A guest of one's own toolstack whose definition is what stock xl prints for an xl.cfg; and what
 # --as-libxl says against what stock xl runs.
