@@ -17,6 +17,7 @@
 static const char *const patterns[] = {
 	[TYPED_ID] = OR_OPEN("[A-Za-z][A-Za-z0-9._-]*"),
 	[TYPED_SIZE] = OR_OPEN("[0-9]+[kKmMgGtTpPeE]"),
+	[TYPED_UUID] = OR_OPEN("[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"),
 	[TYPED_MAC] = OR_OPEN("[0-9a-fA-F]{2}(:[0-9a-fA-F]{2}){5}"),
 	[TYPED_ADDR] = OR_OPEN(
 		"[0-9]+|0x[0-9a-fA-F]{1,2}|([0-9a-fA-F]{2}:)?[0-9a-fA-F]{1,2}\\.[0-9a-fA-F]"),

@@ -2,26 +2,24 @@
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /*
- * One definition: each key of contract section 3 is checked here and in lib/defparts, also what
- * this version can't start, so that a file that passes today means the same tomorrow.
+ * One definition: each key of contract section 3 is checked, here and in the files next to this
+ * one, also what this version can't start, so that a file that passes today means the same
+ * tomorrow.
  */
 #include "lib/definition.h"
 
 #include <errno.h>
-#include <fnmatch.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "lib/cleanup.h"
 #include "lib/deflibxl.h"
+#include "lib/defmatch.h"
 #include "lib/defparts.h"
-#include "lib/dmopt.h"
+#include "lib/defwhole.h"
 #include "lib/libxlconf.h"
 #include "lib/limits.h"
-#include "lib/parse.h"
 #include "lib/typed.h"
-
-#define INCOMING "--incoming" /* what xl migrate puts behind a name */
 
 const struct definition_limits definition_limits_builtin = {
 	.cpu_weight = 100, .pids_max = 256, .log_max_mib = 16, .start_timeout_s = 60};
@@ -53,78 +51,6 @@ const char *definition_kind_name(enum definition_kind kind)
 		}
 	}
 	return NULL;
-}
-
-static int no_memory(const struct json_node *node, struct err *err)
-{
-	return json_fail(node, -ENOMEM, err, "out of memory");
-}
-
-static int copy(const struct json_node *node, const char *text, char **ret, struct err *err)
-{
-	*ret = strdup(text);
-	return *ret ? 0 : no_memory(node, err);
-}
-
-static int parse_match_name(const struct json_node *node, struct definition *d, struct err *err)
-{
-	const char *text;
-	int r = json_text(node, &text, err);
-
-	if (r < 0) {
-		return r;
-	}
-	if (strlen(text) > LIMIT_NAME_BYTES) {
-		return json_fail(
-			node, -EINVAL, err, "a name has at most %d bytes", LIMIT_NAME_BYTES);
-	}
-	d->match = strpbrk(text, "*?[\\") ? DEFINITION_MATCH_GLOB : DEFINITION_MATCH_NAME;
-	return copy(node, text, &d->match_name, err);
-}
-
-static int parse_match_uuid(const struct json_node *node, struct definition *d, struct err *err)
-{
-	const char *text;
-	int r = json_text(node, &text, err);
-
-	if (r == 0 && parse_uuid(text, d->match_uuid) < 0) {
-		return json_fail(node, -EINVAL, err, "must be a uuid, is \"%.64s\"", text);
-	}
-	d->match = DEFINITION_MATCH_UUID;
-	return r;
-}
-
-static int parse_match_domid(const struct json_node *node, struct definition *d, struct err *err)
-{
-	d->match = DEFINITION_MATCH_DOMID;
-	return json_unsigned(node, 1, DOMID_FIRST_RESERVED - 1, &d->match_domid, err);
-}
-
-static int parse_match(const struct json_node *match, struct definition *d, struct err *err)
-{
-	static const char *const known[] = {"name", "uuid", "domid", NULL};
-	static int (*const parse[])(const struct json_node *, struct definition *, struct err *) = {
-		parse_match_name, parse_match_uuid, parse_match_domid};
-	struct json_node node;
-	unsigned found = 0;
-	int r = json_check_keys(match, known, err);
-
-	if (r < 0) {
-		return r;
-	}
-	for (unsigned i = 0; i < ARRAY_SIZE(parse); i++) {
-		found += json_member(match, known[i], &node);
-	}
-	if (found != 1) {
-		return json_fail(match, -EINVAL, err,
-			"must have exactly one of \"name\", \"uuid\" and \"domid\"");
-	}
-	for (unsigned i = 0; i < ARRAY_SIZE(parse) && r == 0; i++) {
-		if (json_member(match, known[i], &node)) {
-			r = parse[i](&node, d, err);
-		}
-	}
-	return r;
 }
 
 static int parse_kind(const struct json_node *root, struct definition *d, struct err *err)
@@ -191,7 +117,7 @@ static int parse_binary(const struct json_node *root, struct definition *d, stru
 		return 0;
 	}
 	r = defparts_path(&node, DEFPARTS_PATH_BARE, &path, err);
-	return r < 0 ? r : copy(&node, path, &d->binary, err);
+	return r < 0 ? r : json_copy_text(&node, path, &d->binary, err);
 }
 
 static int parse_strings(
@@ -217,7 +143,7 @@ static int parse_strings(
 			r = defparts_check_placeholders(&element, err);
 		}
 	}
-	return r == 0 && strv_status(ret) < 0 ? no_memory(&node, err) : r;
+	return r == 0 && strv_status(ret) < 0 ? json_no_memory(&node, err) : r;
 }
 
 static int parse_arguments(const struct json_node *root, struct definition *d, struct err *err)
@@ -268,42 +194,7 @@ static int parse_env(const struct json_node *root, struct definition *d, struct 
 			return r;
 		}
 	}
-	return strv_status(&d->env) < 0 ? no_memory(&node, err) : 0;
-}
-
-static bool is_stubdom(enum definition_kind kind)
-{
-	return kind == DEFINITION_STUBDOM_LINUX || kind == DEFINITION_STUBDOM_MINIOS;
-}
-
-/* A definition's arguments have no program before them. */
-static bool is_xenpv(const struct strv *arguments)
-{
-	_cleanup_(strv_fini) struct strv argv = {0};
-
-	strv_add(&argv, "");
-	strv_add_all(&argv, arguments);
-	return dmopt_is_xenpv(&argv);
-}
-
-/* Is it surely no device model of a PV or PVH guest? Only those can start again without losing
- * what the guest sees; where the command line is not known yet the question waits. */
-static bool surely_not_xenpv(const struct json_node *root, const struct definition *d)
-{
-	struct json_node qemu, machine, type;
-
-	if (is_stubdom(d->kind) || (d->libxl && d->libxl->type == LIBXL_HVM)) {
-		return true;
-	}
-	if (d->source == DEFINITION_TYPED && json_member(root, "qemu", &qemu) &&
-		json_member(&qemu, "machine", &machine) && json_member(&machine, "type", &type)) {
-		return !json_object_is_type(type.value, json_type_string) ||
-		       strncmp(json_object_get_string(type.value), "xenpv", 5) != 0;
-	}
-	if (d->source != DEFINITION_ARGV) {
-		return false;
-	}
-	return !is_xenpv(&d->argv);
+	return strv_status(&d->env) < 0 ? json_no_memory(&node, err) : 0;
 }
 
 static int parse_on_exit(const struct json_node *root, struct definition *d, struct err *err)
@@ -320,11 +211,6 @@ static int parse_on_exit(const struct json_node *root, struct definition *d, str
 		return r;
 	}
 	d->on_exit = which;
-	if (d->on_exit == ON_EXIT_RESTART && surely_not_xenpv(root, d)) {
-		return json_fail(&node, -EINVAL, err,
-			"\"restart\" is only for device models of \"-machine xenpv\": others would "
-			"lose the guest's state");
-	}
 	return 0;
 }
 
@@ -365,108 +251,6 @@ static int check_parts(const struct json_node *root, struct definition *d, struc
 	return r;
 }
 
-/* With a command line that is given, somebody has to say where the state goes. */
-static int check_restore(const struct json_node *root, const struct definition *d, struct err *err)
-{
-	struct json_node node, qemu, incoming;
-	const struct strv *lists[] = {&d->argv, &d->extra_args};
-
-	if (!json_member(root, "restore_from", &node)) {
-		return 0;
-	}
-	if (json_member(root, "qemu", &qemu) && json_member(&qemu, "incoming", &incoming)) {
-		return json_fail(&node, -EINVAL, err, "not possible beside \"qemu.incoming\"");
-	}
-	for (size_t i = 0; i < ARRAY_SIZE(lists) && d->source == DEFINITION_ARGV; i++) {
-		STRV_FOREACH (item, lists[i]) {
-			if (strstr(item, "STUBDOM_RESTORE_INCOMING_ARG")) {
-				return 0;
-			}
-		}
-	}
-	return d->source == DEFINITION_ARGV ? json_fail(&node, -EINVAL, err,
-						      "no argument takes it; say \"-incoming\", "
-						      "\"$STUBDOM_RESTORE_INCOMING_ARG\"")
-					    : 0;
-}
-
-/* Keys that exclude each other. */
-static int check_together(const struct json_node *root, struct definition *d, struct err *err)
-{
-	struct json_node node;
-
-	if (is_stubdom(d->kind) && json_member(root, "binary", &node)) {
-		return json_fail(&node, -EINVAL, err, "not possible beside \"kind\": \"%s\"",
-			definition_kind_name(d->kind));
-	}
-	if (d->kind != DEFINITION_KIND_NONE_GIVEN && !is_stubdom(d->kind) &&
-		json_member(root, "stubdom", &node)) {
-		return json_fail(&node, -EINVAL, err, "not possible beside \"kind\": \"%s\"",
-			definition_kind_name(d->kind));
-	}
-	return check_restore(root, d, err);
-}
-
-/* Notes the first of KEYS that is there. */
-static void note_keys(const struct json_node *root, const char *const *keys, struct err *why)
-{
-	struct json_node node;
-
-	for (; *keys && !why->code; keys++) {
-		if (json_member(root, *keys, &node)) {
-			json_fail(&node, -EOPNOTSUPP, why,
-				"\"%s\" is not supported by this version of xendmd", *keys);
-		}
-	}
-}
-
-static void note_stubdom(const struct json_node *root, const struct definition *d, struct err *why)
-{
-	struct json_node node;
-
-	if (is_stubdom(d->kind)) {
-		if (!json_member(root, "kind", &node)) {
-			json_member(root, "libxl", &node);
-		}
-		json_fail(&node, -EOPNOTSUPP, why,
-			"the kind \"%s\" is not supported by this version of xendmd",
-			definition_kind_name(d->kind));
-	}
-}
-
-/* Notes what this version can't make a command line of, with its place. */
-static int note_unsupported(const struct json_node *root, struct definition *d, struct err *err)
-{
-	static const char *const keys[] = {"confinement", NULL};
-	static const char *const beside_handoff[] = {"files", "restore_from", NULL};
-	static const char *const without_libxl[] = {"stubdom", NULL};
-	struct err why = {0};
-
-	if (d->source != DEFINITION_LIBXL) {
-		note_stubdom(root, d, &why);
-		note_keys(root, without_libxl, &why);
-	}
-	if (d->source == DEFINITION_HANDOFF) {
-		note_keys(root, beside_handoff, &why);
-	}
-	note_keys(root, keys, &why);
-	return why.code ? copy(root, why.text, &d->unsupported, err) : 0;
-}
-
-/* The same for what can be rendered, but not started. */
-static int note_unstartable(const struct json_node *root, struct definition *d, struct err *err)
-{
-	static const char *const keys[] = {"stubdom", NULL};
-	struct err why = {0};
-
-	if (d->source != DEFINITION_LIBXL) {
-		return 0;
-	}
-	note_stubdom(root, d, &why);
-	note_keys(root, keys, &why);
-	return why.code ? copy(root, why.text, &d->unstartable, err) : 0;
-}
-
 static int parse_root(
 	const struct json_node *root, bool needs_match, struct definition *d, struct err *err)
 {
@@ -475,13 +259,12 @@ static int parse_root(
 		"confinement", NULL};
 	static int (*const parts[])(const struct json_node *, struct definition *, struct err *) = {
 		parse_source, parse_kind, deflibxl_parse, parse_binary, parse_arguments, parse_env,
-		parse_on_exit, parse_limits, check_together, check_parts, note_unsupported,
-		note_unstartable};
+		parse_on_exit, parse_limits, check_parts, defwhole_check};
 	struct json_node match;
 	int r = json_check_keys(root, known, err);
 
 	if (r == 0 && json_member(root, "match", &match)) {
-		r = parse_match(&match, d, err);
+		r = defmatch_parse(&match, d, err);
 	} else if (r == 0 && needs_match) {
 		r = json_fail_missing(root, "match", err, "is missing");
 	}
@@ -505,11 +288,11 @@ static int parse(const char *file, const char *text, size_t len, bool needs_matc
 	root = json_doc_root(&doc);
 	d = calloc(1, sizeof(*d));
 	if (!d) {
-		return no_memory(&root, err);
+		return json_no_memory(&root, err);
 	}
 	d->refs = 1;
 	d->json = json_object_get(doc.root);
-	r = copy(&root, file, &d->path, err);
+	r = json_copy_text(&root, file, &d->path, err);
 	if (r == 0) {
 		r = parse_root(&root, needs_match, d, err);
 	}
@@ -563,39 +346,6 @@ int definition_supported(const struct definition *d, struct err *err)
 	const char *text = d->unsupported ? d->unsupported : d->unstartable;
 
 	return text ? err_set(err, -EOPNOTSUPP, "%s", text) : 0;
-}
-
-size_t definition_name_len(const char *name)
-{
-	size_t len = strlen(name), tail = strlen(INCOMING);
-
-	return len > tail && !strcmp(name + len - tail, INCOMING) ? len - tail : len;
-}
-
-bool definition_matches(
-	const struct definition *d, uint32_t domid, const uint8_t uuid[16], const char *name)
-{
-	char plain[LIMIT_NAME_BYTES + 1];
-	size_t len = name ? definition_name_len(name) : sizeof(plain);
-
-	switch (d->match) {
-	case DEFINITION_MATCH_ABSENT:
-		return true;
-	case DEFINITION_MATCH_DOMID:
-		return d->match_domid == domid;
-	case DEFINITION_MATCH_UUID:
-		return !memcmp(d->match_uuid, uuid, sizeof(d->match_uuid));
-	case DEFINITION_MATCH_NAME:
-	case DEFINITION_MATCH_GLOB:
-		break;
-	}
-	if (len >= sizeof(plain)) {
-		return false;
-	}
-	memcpy(plain, name, len);
-	plain[len] = '\0';
-	return d->match == DEFINITION_MATCH_NAME ? !strcmp(d->match_name, plain)
-						 : fnmatch(d->match_name, plain, 0) == 0;
 }
 
 void definition_limits_resolve(const struct definition *d, const struct definition_limits *defaults,

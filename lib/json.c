@@ -184,6 +184,17 @@ int json_fail_at(const struct json_node *node, size_t offset, struct err *err, c
 	return fail(node, -EINVAL, err, &offset, message);
 }
 
+int json_no_memory(const struct json_node *node, struct err *err)
+{
+	return json_fail(node, -ENOMEM, err, "out of memory");
+}
+
+int json_copy_text(const struct json_node *node, const char *text, char **ret, struct err *err)
+{
+	*ret = strdup(text);
+	return *ret ? 0 : json_no_memory(node, err);
+}
+
 bool json_member(const struct json_node *object, const char *key, struct json_node *ret)
 {
 	struct json_object *value;

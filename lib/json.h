@@ -49,6 +49,11 @@ int json_fail_missing(
 int json_fail_at(const struct json_node *node, size_t offset, struct err *err, const char *fmt, ...)
 	__attribute__((format(printf, 4, 5)));
 
+/* "out of memory". Returns -ENOMEM. */
+int json_no_memory(const struct json_node *node, struct err *err);
+/* A copy of TEXT that is the caller's; NODE is what it stands in. -ENOMEM. */
+int json_copy_text(const struct json_node *node, const char *text, char **ret, struct err *err);
+
 /* The member KEY of an object. */
 bool json_member(const struct json_node *object, const char *key, struct json_node *ret);
 struct json_node json_element(const struct json_node *array, size_t index);

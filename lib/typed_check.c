@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "lib/limits.h"
+#include "lib/parse.h"
 #include "lib/qemuopt.h"
 
 #define FILE_NAME_CHARS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-"
@@ -48,6 +49,13 @@ static bool fits(const char *text, const char *mask)
 static bool is_mac(const char *text)
 {
 	return fits(text, "hh:hh:hh:hh:hh:hh");
+}
+
+static bool is_uuid(const char *text)
+{
+	uint8_t uuid[16];
+
+	return parse_uuid(text, uuid) == 0;
 }
 
 static bool is_addr(const char *text)
@@ -109,6 +117,7 @@ static const struct {
 	const char *wanted;
 } texts[] = {
 	[TYPED_ID] = {qemuopt_is_id, "a letter, then letters, digits, \"-\", \".\" and \"_\""},
+	[TYPED_UUID] = {is_uuid, "a uuid"},
 	[TYPED_MAC] = {is_mac, "an Ethernet address as \"00:16:3e:01:02:03\""},
 	[TYPED_ADDR] = {is_addr,
 		"a place on the bus: \"4\" (decimal), \"0x4\", or \"4.0\" with the function"},

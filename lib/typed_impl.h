@@ -18,6 +18,7 @@ enum typed_form {
 	TYPED_SIZE,	  /* "512M": a bare number means bytes here and MiB there, so none */
 	TYPED_BYTES,	  /* a number of bytes, or a size */
 	TYPED_ENUM,	  /* one of names */
+	TYPED_UUID,	  /* "4cb19522-1e18-439a-883a-f9b2a3a95f5e" */
 	TYPED_MAC,	  /* "00:16:3e:01:02:03" */
 	TYPED_ADDR,	  /* on a PCI bus: 4, "4", "0x4", "4.0", "00:04.0" */
 	TYPED_BDF,	  /* of the host: "0000:03:00.0", "03:00.0" */
@@ -138,7 +139,7 @@ extern const char *const typed_transports[];
 
 /* typed_refs.c */
 int typed_check_references(const struct json_node *qemu, struct err *err);
-/* typed_sections.c */
+/* typed_machine.c */
 void typed_emit_machine(struct typed_emit *e);
 /* typed_memory.c */
 void typed_emit_memory(struct typed_emit *e);

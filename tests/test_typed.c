@@ -265,7 +265,7 @@ static const struct {
 		"something on) at column 49"},
 	{"{\"machine\": {\"type\": \"pseries\"}}",
 		"d:1: machine.type: a machine of an architecture that Xen does not run on"},
-	{"{\"uuid\": \"4cb19522\"}", "d:1: uuid: \"4cb19522\" is no uuid"},
+	{"{\"uuid\": \"4cb19522\"}", "d:1: uuid: must be a uuid, is \"4cb19522\""},
 	{"{\"debug\": true}", "d:1: debug: needs \"name\" beside it"},
 	{"{\"memory\": {\"size\": \"256\"}}", "d:1: memory.size: must be a number with its unit, "
 					      "as \"512M\" (QEMU takes a bare one "
