@@ -64,14 +64,18 @@ trap on_exit EXIT
 
 step() { printf '%3d s  %s\n' "$SECONDS" "$*"; }
 
+# Looking costs more processor time than waiting (dmctl and jq each time): seldom, if it takes long.
+NAPS=(0.02 0.05 0.1 0.2)
+
 # wait_until WHAT COMMAND…: within PATIENCE.
 wait_until()
 {
-	local what=$1 end=$((SECONDS + PATIENCE))
+	local what=$1 end=$((SECONDS + PATIENCE)) n=0
 	shift
 	until "$@"; do
 		(( SECONDS < end )) || fail "never came: $what"
-		sleep 0.05
+		sleep "${NAPS[n]}"
+		(( n == ${#NAPS[@]} - 1 )) || n=$((n + 1))
 	done
 }
 
