@@ -62,8 +62,8 @@ enum { XS_BATCH_TRANSACTION = 1 };
 
 /* Append errors (no memory, path too long or with characters that xenstore refuses, value too long)
  * are sticky and reported by xs_link_submit(). NULL for no memory; the append functions take NULL,
- * so that only xs_link_submit() needs a check. In a transaction a read or list of an absent node
- * is an answer (-ENOENT) and doesn't end it. */
+ * so that only xs_link_submit() needs a check. In a transaction a read or list of an absent node,
+ * or its permissions, is an answer (-ENOENT) and doesn't end it. */
 struct xs_batch *xs_batch_new(unsigned flags);
 struct xs_batch *xs_batch_free(struct xs_batch *batch); /* only if it was not submitted */
 /* Each returns the operation's index in the results. */

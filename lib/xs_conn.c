@@ -255,7 +255,7 @@ static bool ends_batch(const struct xs_batch *batch, const struct xs_op *op)
 	if (!(batch->flags & XS_BATCH_TRANSACTION)) {
 		return false;
 	}
-	if (op->kind == XS_OP_READ || op->kind == XS_OP_LIST) {
+	if (op->kind == XS_OP_READ || op->kind == XS_OP_LIST || op->kind == XS_OP_SET_PERMS) {
 		return op->status != -ENOENT;
 	}
 	return op->kind != XS_OP_RM_IF_EQUALS || op->status != -ESTALE;

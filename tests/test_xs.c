@@ -53,10 +53,13 @@ static void test_perms(void **state)
 	xs_batch_write(b, "/p", "1");
 	xs_batch_set_perms(b, "/p", 7);
 	xs_batch_write(b, "/q", "1");
+	xs_batch_set_perms(b, "/absent", 0);
 	xs_batch_set_perms(b, "/q", 0);
-	ask(w, b, 4, &a);
+	ask(w, b, 5, &a);
 	assert_int_equal(a.status, 0);
+	assert_int_equal(a.statuses[3], -ENOENT);
 	answer_clear(&a);
+	node_is(w, "/absent", NULL);
 	h = xs_open(0);
 	perms = xs_get_permissions(h, XBT_NULL, "/p", &n);
 	assert_int_equal(n, 2);

@@ -1,9 +1,10 @@
 /* SPDX-FileCopyrightText: The xendmd authors
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * xsctl read PATH | write PATH VALUE | rm PATH | ls PATH | perms PATH: what the shell tests need of
- * xenstore, without the package xenstore-utils. Permissions are printed as "n0,r5". Uses
- * XENSTORED_PATH. An absent node: exit status 1, silent.
+ * xsctl read PATH | write PATH VALUE | rm PATH | ls PATH | perms PATH | allow PATH DOMID: what the
+ * shell tests need of xenstore, without the package xenstore-utils. Permissions are printed as
+ * "n0,r5", which is what "allow PATH 5" makes them. Uses XENSTORED_PATH. An absent node: exit
+ * status 1, silent.
  */
 #include <errno.h>
 #include <stdbool.h>
@@ -55,6 +56,14 @@ static int print_perms(struct xs_handle *xs, const char *path)
 	return perms ? 0 : 1;
 }
 
+static int allow(struct xs_handle *xs, const char *path, unsigned reader)
+{
+	struct xs_permissions perms[] = {
+		{.id = 0, .perms = XS_PERM_NONE}, {.id = reader, .perms = XS_PERM_READ}};
+
+	return xs_set_permissions(xs, XBT_NULL, path, perms, 2) ? 0 : 1;
+}
+
 static int run(struct xs_handle *xs, int argc, char **argv)
 {
 	if (argc == 3 && !strcmp(argv[1], "read")) {
@@ -72,7 +81,11 @@ static int run(struct xs_handle *xs, int argc, char **argv)
 	if (argc == 4 && !strcmp(argv[1], "write")) {
 		return xs_write(xs, XBT_NULL, argv[2], argv[3], strlen(argv[3])) ? 0 : 1;
 	}
-	fprintf(stderr, "usage: xsctl read|ls|perms|rm PATH, xsctl write PATH VALUE\n");
+	if (argc == 4 && !strcmp(argv[1], "allow")) {
+		return allow(xs, argv[2], strtoul(argv[3], NULL, 10));
+	}
+	fprintf(stderr, "usage: xsctl read|ls|perms|rm PATH, xsctl write PATH VALUE, "
+			"xsctl allow PATH DOMID\n");
 	return 2;
 }
 
