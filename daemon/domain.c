@@ -375,6 +375,7 @@ void domain_detach(struct domain *d)
 	domain_proxy_detach(d);
 	store_cancel(d->s->store, d->xs_request);
 	store_cancel(d->s->store, d->follow.xs_request);
+	domain_drop_secrets(d);
 	domain_watch_name(d, false);
 	domain_watch_image(d, false);
 	loop_timer_stop(&d->deadline);
@@ -390,6 +391,7 @@ void domain_detach(struct domain *d)
 	d->def = definition_unref(d->def);
 	free_fds(d);
 	strv_fini(&d->backend_paths);
+	strv_fini(&d->secrets.paths);
 	record_fini(&d->r);
 	loop_defer(d->s->loop, &d->release, release, d);
 }

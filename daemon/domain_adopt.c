@@ -85,6 +85,7 @@ static void adopt_living(struct domain *d)
 	d->begin_ms = loop_monotonic_ms();
 	take_connections(d);
 	domain_handoff_adopt(d);
+	domain_adopt_secrets(d);
 	domain_log(d, LOG_LVL_NOTICE, "device model (pid %d) taken up again", d->r.process.pid);
 	domain_post(d, event_of_living(d));
 	domain_handoff_advance(d);

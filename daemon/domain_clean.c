@@ -30,6 +30,7 @@ void domain_abort(struct domain *d)
 {
 	loop_timer_stop(&d->retry);
 	domain_follow_cancel(d);
+	domain_drop_secrets(d);
 	d->asker = helperproc_free(d->asker);
 	scope_job_cancel(d->scope_job);
 	d->scope_job = NULL;
@@ -148,6 +149,7 @@ static void remove_node(struct domain *d, bool gone)
 			xs_batch_rm_if_equals(batch, path, pid);
 			domain_follow_remove(d, batch);
 			domain_old_remove(d, batch);
+			domain_remove_secrets(d, batch);
 			xenlayout_dm(d->dom.domid, NULL, path);
 			xs_batch_rm(batch, path);
 		}

@@ -73,6 +73,24 @@ static bool is_known(const struct domain *d, const struct proc_id *id)
 	       d->r.process.start_ticks == id->start_ticks;
 }
 
+bool domain_foreign_is(const struct domain *d, pid_t pid)
+{
+	struct proc_id id;
+
+	return d->state == DOMAIN_FOREIGN && procinfo_read(pid, &id) == 0 && is_known(d, &id);
+}
+
+void domain_forget_foreign(struct domain *d)
+{
+	domain_log(d, LOG_LVL_INFO, "pid %d was no device model, but is about to hand one over",
+		d->r.process.pid);
+	d->process = process_free(d->process);
+	d->r.process = (struct proc_id){0};
+	d->r.started_ms = 0;
+	d->r.kind = DM_KIND_UNKNOWN;
+	domain_post(d, DOMAIN_EV_DISPROVED);
+}
+
 static void take_process(
 	struct domain *d, struct process *process, const struct proc_id *id, struct strv *argv)
 {

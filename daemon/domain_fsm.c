@@ -108,6 +108,7 @@ static const struct edge table[_DOMAIN_STATE_MAX][_DOMAIN_EVENT_MAX] = {
 	[DOMAIN_FOREIGN] = {
 		ON(LOOK, FOREIGN, A(LOOK)),
 		ON(FOUND_FOREIGN, FOREIGN, 0),
+		ON(DISPROVED, LOOKING, A(LOOK)),
 		ON(PROCESS_ENDED, ENDING, A(CLASSIFY)),
 		ON(DYING, FOREIGN, 0), /* never ours to stop */
 		ON(GONE, CLEANING_GONE, A(CLEAN)),
@@ -262,6 +263,7 @@ static const char *const event_names[_DOMAIN_EVENT_MAX] = {
 	[DOMAIN_EV_ADOPT_RESTART] = "adopt-restart",
 	[DOMAIN_EV_START] = "start",
 	[DOMAIN_EV_HANDOFF] = "handoff",
+	[DOMAIN_EV_DISPROVED] = "disproved",
 	[DOMAIN_EV_SLOT] = "slot",
 	[DOMAIN_EV_PREPARED] = "prepared",
 	[DOMAIN_EV_EXECUTED] = "executed",

@@ -57,6 +57,7 @@ enum domain_event {
 	DOMAIN_EV_ADOPT_RESTART,  /* a record of a device model that was to be started again */
 	DOMAIN_EV_START,	  /* somebody asks for a device model */
 	DOMAIN_EV_HANDOFF,	  /* a toolstack hands a device model over */
+	DOMAIN_EV_DISPROVED,	  /* somebody else's device model is none: a script of our helper */
 	DOMAIN_EV_SLOT,		  /* a start slot is free */
 	DOMAIN_EV_PREPARED,
 	DOMAIN_EV_EXECUTED,

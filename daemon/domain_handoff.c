@@ -215,11 +215,21 @@ static void on_helper_gone(void *ctx)
 	}
 }
 
-static bool may_take(enum domain_state state)
+static int check_take(const struct domain *d, struct err *err)
 {
 	struct domain_step step;
 
-	return domain_fsm_step(state, DOMAIN_EV_HANDOFF, &step);
+	if (!d->handoff && d->state == DOMAIN_FOREIGN) {
+		return err_set(err, -EALREADY,
+			"domain %u has a device model, process %d (a script that runs dm-handoff "
+			"has to exec it)",
+			d->dom.domid, d->r.process.pid);
+	}
+	if (d->handoff || !domain_fsm_step(d->state, DOMAIN_EV_HANDOFF, &step)) {
+		return err_set(err, -EALREADY, "domain %u: its device model is %s", d->dom.domid,
+			d->handoff ? "being handed over already" : dm_state_name(d->r.state));
+	}
+	return d->dom.dying ? err_set(err, -EIO, "domain %u is dying", d->dom.domid) : 0;
 }
 
 /* The same helper again: the daemon that took its call is gone, what it started is here. */
@@ -249,14 +259,16 @@ int domain_handoff(struct domain *d, struct handoff *handoff, struct err *err)
 	if (d->handoff && !d->handoff->call && d->handoff->helper == handoff->helper) {
 		return resume(d, handoff, err);
 	}
-	if (d->handoff || !may_take(d->state)) {
-		return err_set(err, -EALREADY, "domain %u: its device model is %s", d->dom.domid,
-			d->handoff ? "being handed over already" : dm_state_name(d->r.state));
+	/* A script that executes dm-handoff has its command line too, and libxl may name its
+	 * process before it gets so far: then what is taken for libxl's device model is the caller.
+	 */
+	if (domain_foreign_is(d, handoff->helper)) {
+		domain_forget_foreign(d);
 	}
-	if (d->dom.dying) {
-		return err_set(err, -EIO, "domain %u is dying", d->dom.domid);
+	r = check_take(d, err);
+	if (r == 0) {
+		r = watch_parent(d, handoff, err);
 	}
-	r = watch_parent(d, handoff, err);
 	if (r < 0) {
 		return r;
 	}

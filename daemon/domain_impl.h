@@ -90,7 +90,11 @@ struct domain {
 	 * it. */
 	bool repeat;		   /* as the last one, from the record */
 	struct strv backend_paths; /* while that is prepared */
-	bool backends;		   /* libxl's for a PV guest's backends */
+	struct {
+		struct strv paths;   /* of passwords of this domain's framebuffers */
+		uint64_t xs_request; /* 0: none in flight */
+	} secrets;
+	bool backends;	 /* libxl's for a PV guest's backends */
 	bool is_helper;	 /* the process is still dm-launch: its end is no device model's */
 	bool ended;	 /* a process was started and has ended; the exit record is due */
 	bool state_seen; /* xenstore's state was "running" while probing */
@@ -100,6 +104,8 @@ struct domain {
 	struct process *process;
 	struct launcher *launcher;
 	struct scope_job *scope_job;
+	bool launch_prepared;	 /* dm-launch waits for its release */
+	struct err scope_failed; /* its code is 0: it has not */
 	struct monitor *monitor;
 	struct qmp_server *qmp[_QMP_CLASS_MAX]; /* the sockets of its clients; NULL: none */
 	LIST_HEAD(, qmp_call) qmp_calls;
@@ -155,6 +161,7 @@ void domain_publish(const struct domain *d, const char *event);
 /* The event that the change from FROM by EVENT means outside. */
 void domain_announce(struct domain *d, enum domain_state from, enum domain_event event);
 void domain_publish_xenstore(struct domain *d);
+void domain_add_published(const struct domain *d, struct xs_batch *batch);
 /* Takes back what was told, if it is still this domain's; nobody waits for it. */
 void domain_unpublish_xenstore(struct domain *d);
 void domain_fail_call(struct domain *d, struct control_call **slot, int code, const char *what);
@@ -179,6 +186,10 @@ void domain_refind_foreign(struct domain *d);
 /* At a look for a handoff, which starts nothing beside one that lives. False: none does. */
 bool domain_find_living_foreign(struct domain *d);
 bool domain_is_our_helper(pid_t pid);
+/* Is PID what is taken for another toolstack's device model? */
+bool domain_foreign_is(const struct domain *d, pid_t pid);
+/* It was none: the domain is looked at again. */
+void domain_forget_foreign(struct domain *d);
 /* Looks again, a limited number of times with growing pauses. */
 void domain_await_foreign(struct domain *d);
 bool domain_stub_was_destroyed(const struct domain *d);
@@ -187,14 +198,26 @@ void domain_watch_image(struct domain *d, bool on);
 
 /* domain_start.c */
 void domain_prepare(struct domain *d);
+int domain_plan(struct domain *d, struct plan *ret, struct err *err);
+int domain_monitor_fd(const struct domain *d); /* the monitor's number in the device model */
+/* domain_launch.c */
 void domain_spawn(struct domain *d);
+void domain_note_cgroup(struct domain *d);
 /* domain_ask.c; then domain_prepared_files() or domain_start_failed() */
 void domain_ask(struct domain *d);
 void domain_prepared_files(struct domain *d);
 void domain_submit_before_start(struct domain *d);
 /* domain_backends.c; then domain_submit_before_start() */
 void domain_reset_backends(struct domain *d);
-void domain_note_cgroup(struct domain *d);
+/* domain_secrets.c; then domain_prepared_secrets() or domain_start_failed() */
+void domain_prepare_secrets(struct domain *d);
+void domain_prepared_secrets(struct domain *d);
+/* Adds what keeps the guest from reading them. */
+void domain_close_secrets(const struct domain *d, struct xs_batch *batch);
+/* Adds the removal of what nobody wrote a password into. */
+void domain_remove_secrets(const struct domain *d, struct xs_batch *batch);
+void domain_adopt_secrets(struct domain *d);
+void domain_drop_secrets(struct domain *d); /* what is under way */
 /* domain_old.c */
 bool domain_is_old(const struct domain *d);  /* its definition asks for qemu-dm */
 bool domain_has_qmp(const struct domain *d); /* what was started has a monitor of ours */

@@ -24,26 +24,10 @@ void domain_unpublish_xenstore(struct domain *d)
 	store_submit_detached(d->s->store, batch, LATE_UNPUBLISH_MS, "state of a domain");
 }
 
-/* Told to toolstacks that wait without us: contract section 6. */
-void domain_publish_xenstore(struct domain *d)
+void domain_add_published(const struct domain *d, struct xs_batch *batch)
 {
 	char path[XENLAYOUT_PATH_MAX];
-	struct xs_batch *batch;
 
-	if (d->state == DOMAIN_UNMANAGED && !d->is_stub) {
-		domain_unpublish_xenstore(d); /* what was told while a definition spoke of it */
-		return;
-	}
-	/* While an end is looked into, the mark has to be as the end found it. */
-	if (d->r.kind == DM_KIND_UNKNOWN || !d->r.source || d->state == DOMAIN_ENDING ||
-		d->state == DOMAIN_CLEANING_GONE || d->state == DOMAIN_LEAVING ||
-		d->state == DOMAIN_GONE) {
-		return;
-	}
-	batch = xs_batch_new(XS_BATCH_TRANSACTION);
-	if (!batch) {
-		return;
-	}
 	xenlayout_xendmd(d->dom.domid, "uuid", path);
 	xs_batch_write(batch, path, d->uuid);
 	xenlayout_xendmd(d->dom.domid, "kind", path);
@@ -52,6 +36,29 @@ void domain_publish_xenstore(struct domain *d)
 	xs_batch_write(batch, path, d->r.reason ? d->r.reason : "");
 	xenlayout_xendmd(d->dom.domid, "state", path);
 	xs_batch_write(batch, path, dm_state_name(d->r.state));
+}
+
+/* Told to toolstacks that wait without us: contract section 6. */
+void domain_publish_xenstore(struct domain *d)
+{
+	struct xs_batch *batch;
+
+	if (d->state == DOMAIN_UNMANAGED && !d->is_stub) {
+		domain_unpublish_xenstore(d); /* what was told while a definition spoke of it */
+		return;
+	}
+	/* A start tells with what it writes itself: a toolstack waits for that. While an end is
+	 * looked into, the mark has to be as the end found it. */
+	if (d->r.kind == DM_KIND_UNKNOWN || !d->r.source || d->state == DOMAIN_PREPARING ||
+		d->state == DOMAIN_ENDING || d->state == DOMAIN_CLEANING_GONE ||
+		d->state == DOMAIN_LEAVING || d->state == DOMAIN_GONE) {
+		return;
+	}
+	batch = xs_batch_new(XS_BATCH_TRANSACTION);
+	if (!batch) {
+		return;
+	}
+	domain_add_published(d, batch);
 	store_submit_detached(d->s->store, batch, LATE_PUBLISH_MS, "state of a domain");
 }
 

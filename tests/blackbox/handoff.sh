@@ -132,6 +132,37 @@ libxl_destroy
 wait_gone "$D"
 undef twin
 
+step 'a script that executes dm-handoff, and is named before it does: no device model of libxl'
+for run in exec ''; do
+	printf '#!/bin/bash\nuntil [[ -e "%s" ]]; do sleep 0.05; done\n%s "$@"\n' "$W/go" "$run" >"$W/script${run:-s}"
+	chmod +x "$W/script${run:-s}"
+done
+guest scripted
+EARLY=1 RUN="$W/scriptexec" hand ''
+wait_until 'it is taken for one' is "$D" ".kind == \"foreign\" and .pid == $HELPER"
+touch "$W/go"
+wait_until 'it hands over' is "$D" '.source == "handoff" and .kind == "qemu" and .state == "running"'
+wait_until "QEMU's pid" pid_is_qemus
+lives "$HELPER" || fail 'the helper left before its parent'
+let_go
+wait_until 'the helper leaves' helper_gone
+pid_is_qemus || fail 'the pid in xenstore'
+libxl_destroy
+wait_gone "$D"
+sequence "$D" domain-appeared device-model-running device-model-starting device-model-running \
+	device-model-stopped domain-gone
+rm "$W/go"
+step 'one that stays is what libxl has named'
+guest staying
+EARLY=1 RUN="$W/scripts" hand ''
+wait_until 'it is taken for one' is "$D" ".kind == \"foreign\" and .pid == $HELPER"
+touch "$W/go"
+ended 1 "domain $D has a device model, process $HELPER .*has to exec it"
+wait_state "$D" exited
+xs rm "/local/domain/0/device-model/$D"
+destroy "$D"
+wait_gone "$D"
+
 step 'dm_restrict'
 guest restricted
 RUN='unshare -m -i prlimit --fsize=262144' hand '' -xen-domid-restrict -S \
@@ -149,6 +180,56 @@ for ns in mnt ipc; do
 done
 libxl_destroy
 wait_gone "$D"
+
+step 'passwords that libxl lays open: closed before it starts, and at an adoption'
+VFB=/local/domain/0/backend/vfb
+readable() { # for the guest: what libxl makes of it
+	xs write "$1" "$2" && xs allow "$1" "$D"
+}
+private() { [[ $(xs perms "$1") == n0 ]]; }
+guest secret
+readable "/local/domain/$D/console" ''
+for i in 0 1; do readable "$VFB/$D/$i/vncpasswd" "geheim-$i"; done
+readable "$VFB/$D/0/vnc" 1
+hand '' -vnc 127.0.0.1:0,password=on -machine xenpv
+wait_state "$D" running
+private "/local/domain/$D/console/vnc-pass" || fail 'the guest could read what libxl writes now'
+[[ -z $(xs read "/local/domain/$D/console/vnc-pass") ]] || fail 'a password from nowhere'
+for i in 0 1; do
+	private "$VFB/$D/$i/vncpasswd" || fail "the guest can read the password of vfb $i"
+	[[ $(xs read "$VFB/$D/$i/vncpasswd") == "geheim-$i" ]] || fail "the password of vfb $i has changed"
+done
+[[ $(xs perms "$VFB/$D/0/vnc") == "n0,r$D" ]] || fail 'what is no secret is closed'
+xs write "/local/domain/$D/console/vnc-pass" geheim # by libxl
+private "/local/domain/$D/console/vnc-pass" || fail 'the guest can read the password'
+daemon_kill
+xs allow "/local/domain/$D/console/vnc-pass" "$D"
+xs allow "$VFB/$D/1/vncpasswd" "$D"
+daemon_start
+wait_state "$D" running
+wait_until 'both are closed again' eval \
+	'private "/local/domain/$D/console/vnc-pass" && private "$VFB/$D/1/vncpasswd"'
+[[ $(xs read "/local/domain/$D/console/vnc-pass") == geheim ]] || fail 'the password is gone'
+let_go
+wait_until 'the helper leaves' helper_gone
+libxl_destroy
+wait_gone "$D"
+xs rm "$VFB/$D"
+step 'what nobody asked a password for has none, and none is left of a start that fails'
+guest open
+hand '' -vnc 127.0.0.1:0 -machine xenpv
+wait_state "$D" running
+! xs perms "/local/domain/$D/console/vnc-pass" >/dev/null || fail 'a node for nothing'
+let_go
+libxl_destroy
+wait_gone "$D"
+guest unlucky
+hand 'exit=3,after=200,never-ready' -vnc 127.0.0.1:0,password=on
+reached "$D" failed 'exit code 3'
+wait_until 'its node goes' eval '! xs perms "/local/domain/$D/console/vnc-pass" >/dev/null'
+destroy "$D"
+wait_gone "$D"
+wait "$MIDDLE" 2>/dev/null
 
 step 'it ends before it is ready, and before libxl has let go'
 guest early

@@ -11,8 +11,9 @@ guest()
 }
 
 # hand SPEC [ARGUMENT…]: libxl's intermediate process for the domain D (its pid in MIDDLE): runs the
-# helper, notes its number in xenstore (LATE: after so long), waits for it. RUN: what runs the helper.
-RUN='' LATE=0
+# helper, notes its number in xenstore (LATE: after so long; EARLY: at once), waits for it. RUN: what runs
+# the helper.
+RUN='' LATE=0 EARLY=''
 hand()
 {
 	local spec=$1
@@ -24,7 +25,7 @@ hand()
 			</dev/null >>"$W/log/$D.log" 2>&1 7</dev/zero 12<"$W/etc/xendmd.json" &
 		echo $! >"$W/helper.$D"
 		# libxl's child has xl's command line until it executes the helper
-		while [[ -e /proc/$! && $(readlink "/proc/$!/exe") != */@(dm-handoff|fakedm) ]]; do sleep 0.02; done
+		while [[ -z $EARLY && -e /proc/$! && $(readlink "/proc/$!/exe") != */@(dm-handoff|fakedm) ]]; do sleep 0.02; done
 		sleep "$LATE"
 		xs write "/local/domain/$D/image/device-model-pid" "$(cat "$W/helper.$D")"
 		wait "$!"
