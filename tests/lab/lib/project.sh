@@ -40,9 +40,11 @@ project_compile()
 		if [[ -x b/tests/lab/mkdom ]]; then
 			install -D b/tests/lab/mkdom install/usr/local/bin/mkdom
 		fi
-		if [[ -x b/tests/lab/peer ]]; then
-			install -D b/tests/lab/peer install/usr/local/lib/xendmd-lab/peer
-		fi
+		for program in peer xs-ask; do
+			if [[ -x b/tests/lab/$program ]]; then
+				install -D b/tests/lab/$program install/usr/local/lib/xendmd-lab/$program
+			fi
+		done
 	'
 }
 

@@ -303,6 +303,7 @@ pv_initrd()
 	mkdir -p "$tree"/{bin,dev,proc,sys,modules}
 	cp /lab/busybox "$tree/bin/busybox"
 	install -m 755 /lab/guest/pv-init "$tree/init"
+	cp /usr/local/lib/xendmd-lab/xs-ask "$tree/bin/xs-ask"
 	for module in xen-blkfront xen-netfront; do
 		modprobe --show-depends "$module" | awk '$1 == "insmod" { print $2 }'
 	done | awk '!seen[$1]++' | while read -r module; do
@@ -312,6 +313,22 @@ pv_initrd()
 	(cd "$tree" && find . | /lab/busybox cpio -o -H newc -R 0:0 | gzip -1) >"$1" 2>/dev/null
 	rm -rf "$tree"
 	[[ -s $1 ]] || fail "no initrd for a PV guest"
+}
+
+# ask_console COMMAND…: what the PV guest DOMID answers over its console (see guest/pv-init)
+ask_console()
+{
+	local line
+
+	exec 8<>"$(xenstore-read "/local/domain/$DOMID/console/tty")" || return 1
+	stty raw -echo <&8
+	printf '%s\n' "$*" >&8
+	while read -r -t 20 line <&8; do
+		line=${line%$'\r'}
+		[[ $line == "$1: "* ]] && break
+	done
+	exec 8>&-
+	echo "${line#"$1: "}"
 }
 
 cleanup_test()

@@ -33,21 +33,6 @@ ask()
 	END
 }
 
-# ask_console COMMAND…: the same over its console
-ask_console()
-{
-	local line
-
-	exec 8<>"$(xenstore-read "/local/domain/$DOMID/console/tty")" || return 1
-	stty raw -echo <&8
-	printf '%s\n' "$*" >&8
-	while read -r -t 20 line <&8; do
-		line=${line%$'\r'}
-		[[ $line == "$1: "* ]] && break
-	done
-	exec 8>&-
-	echo "${line#"$1: "}"
-}
 console_answers() { [[ $(ask_console ping "$1") == "$1" ]]; }
 
 vnc_answers()
