@@ -43,6 +43,7 @@ project_compile()
 		if [[ -x b/tests/lab/peer ]]; then
 			install -D b/tests/lab/peer install/usr/local/lib/xendmd-lab/peer
 		fi
+		install -D b/tests/lab/vchan-direct install/usr/local/lib/xendmd-lab/vchan-direct
 	'
 }
 
