@@ -39,11 +39,13 @@ void loop_orphan_add(
 	struct loop *loop, struct loop_orphan *orphan, void (*fn)(void *arg), void *arg);
 void loop_orphan_remove(struct loop_orphan *orphan);
 
-/* CLOCK_MONOTONIC and CLOCK_REALTIME in milliseconds. */
+/* CLOCK_MONOTONIC and CLOCK_REALTIME in milliseconds; the former is up to 10 ms (a tick of the
+ * kernel) behind. */
 int64_t loop_monotonic_ms(void);
 int64_t loop_realtime_ms(void);
 
-/* The longest callback since the start, in microseconds: what "never block" is measured by. */
+/* The longest callback since the start, in microseconds, give or take a tick of the kernel: what
+ * "never block" is measured by. */
 uint64_t loop_longest_turn_us(const struct loop *loop);
 
 /*

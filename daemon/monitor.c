@@ -37,6 +37,7 @@ struct monitor {
 	struct qmpmux *mux;
 	const struct monitor_client_ops *client_ops; /* NULL: it has none */
 	struct loop_timer connect, tick, again;
+	int64_t tick_due;	  /* while it runs */
 	struct loop_timer absent; /* nobody serves it yet */
 	unsigned tries;
 	int64_t ready_ms;	   /* 0: not now */
@@ -139,20 +140,18 @@ static void broken(struct monitor *m, const struct err *err, bool rules)
 
 static void on_tick(void *arg);
 
-/* Ends each turn. */
+/* Ends each turn. Each command has a later deadline than the one before it: a tick that comes too
+ * early finds nothing to do and is set anew, which is less than setting it for each of them. */
 static void settle(struct monitor *m)
 {
-	int64_t due, now = loop_monotonic_ms();
+	int64_t due = m->dead ? INT64_MAX : qmpmux_deadline(m->mux), now;
 
-	if (m->dead) {
+	if (due == INT64_MAX || (m->tick.event && m->tick_due <= due)) {
 		return;
 	}
-	due = qmpmux_deadline(m->mux);
-	if (due == INT64_MAX) {
-		loop_timer_stop(&m->tick);
-	} else {
-		loop_timer_start(m->loop, &m->tick, due > now ? due - now : 0, on_tick, m);
-	}
+	now = loop_monotonic_ms();
+	m->tick_due = due;
+	loop_timer_start(m->loop, &m->tick, due > now ? due - now : 0, on_tick, m);
 }
 
 static void on_tick(void *arg)

@@ -32,6 +32,7 @@ struct qmp_client {
 	char *out;		 /* out_start <= out_len */
 	size_t out_start, out_len, out_size;
 	bool over, doomed, eof;
+	bool early; /* something came while nothing was wanted */
 	struct loop_deferred release;
 };
 
@@ -91,10 +92,21 @@ static void client_drop(struct qmp_client *c)
 	c->mux = qmpmux_client_free(c->mux, loop_monotonic_ms());
 }
 
+/* Reading goes on while a command is outstanding, as hardly a client sends another one before it
+ * has its answer: what one does send stays unread (R2), and ends the listening until it is wanted.
+ */
+static unsigned client_interest(const struct qmp_client *c)
+{
+	bool open = c->mux && !c->over && !c->eof;
+	bool reads =
+		open && (qmpmux_client_wants(c->mux) || (c->io_events & LOOP_READ && !c->early));
+
+	return (reads ? LOOP_READ : 0) | (c->out_len > c->out_start ? LOOP_WRITE : 0);
+}
+
 static void client_arm(struct qmp_client *c)
 {
-	bool reads = c->mux && qmpmux_client_wants(c->mux) && !c->over && !c->eof;
-	unsigned events = (reads ? LOOP_READ : 0) | (c->out_len > c->out_start ? LOOP_WRITE : 0);
+	unsigned events = client_interest(c);
 
 	if (events == c->io_events) {
 		return;
@@ -106,11 +118,16 @@ static void client_arm(struct qmp_client *c)
 	}
 }
 
+static bool client_is_done(const struct qmp_client *c)
+{
+	return c->doomed || (c->over && c->out_start == c->out_len);
+}
+
 static void on_later(void *arg)
 {
 	struct qmp_client *c = arg;
 
-	if (c->doomed || (c->over && c->out_start == c->out_len)) {
+	if (client_is_done(c)) {
 		struct monitor *m = c->s->monitor;
 
 		client_drop(c);
@@ -120,10 +137,10 @@ static void on_later(void *arg)
 	client_arm(c);
 }
 
-/* The ops below are called in the middle of the mux's work. */
+/* The ops below are called in the middle of the mux's work: what has to change changes later. */
 static void later(struct qmp_client *c)
 {
-	if (c->s && !c->later.event) {
+	if (c->s && !c->later.event && (client_is_done(c) || client_interest(c) != c->io_events)) {
 		loop_timer_start(c->s->loop, &c->later, 0, on_later, c);
 	}
 }
@@ -279,8 +296,11 @@ static void on_client(void *arg, unsigned events)
 	if (events & LOOP_WRITE) {
 		client_flush(c);
 	}
-	if (events & LOOP_READ && qmpmux_client_wants(c->mux)) {
-		client_read(c);
+	if (events & LOOP_READ) {
+		c->early = !qmpmux_client_wants(c->mux);
+		if (!c->early) {
+			client_read(c);
+		}
 	}
 	if (c->s) {
 		on_later(c);

@@ -20,6 +20,7 @@ enum expect { EXPECT_VALUE, EXPECT_ELEMENT, EXPECT_FIRST, EXPECT_KEY, EXPECT_NEX
 struct key {
 	const char *raw; /* without its quotes */
 	size_t len;
+	bool plain; /* printable ASCII without escapes, as nearly all are */
 };
 
 struct frame {
@@ -41,6 +42,7 @@ struct scan {
 	const struct jsonscan_step *steps; /* what is looked for, if anything */
 	size_t steps_len;
 	struct jsonscan_value *found;
+	bool checks; /* the whole; else it ends with what is looked for */
 	bool started, done;
 	const struct jsonscan_bounds *bounds;
 };
@@ -156,9 +158,14 @@ static int fail_unexpected(struct scan *s, const char *wanted)
 	return fail_at(s, s->at, "byte 0x%02x where %s should stand", c, wanted);
 }
 
+static bool is_blank(char c)
+{
+	return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+}
+
 static void skip_blanks(struct scan *s)
 {
-	while (s->at < s->len && s->text[s->at] && strchr(" \t\r\n", s->text[s->at])) {
+	while (s->at < s->len && is_blank(s->text[s->at])) {
 		s->at++;
 	}
 }
@@ -166,15 +173,15 @@ static void skip_blanks(struct scan *s)
 /* Reads the string at s->at, which is a quote. */
 static int scan_string(struct scan *s, struct key *ret)
 {
-	size_t start = s->at + 1, bad;
+	size_t start = s->at + 1, bad, len = jsonstr_plain_run(s->text + start, s->len - start);
+	bool plain = start + len < s->len && s->text[start + len] == '"';
 	const char *why;
-	int r = jsonstr_check(s->text + start, s->len - start, &s->at, &bad, &why);
 
-	if (r < 0) {
+	if (!plain && jsonstr_check(s->text + start, s->len - start, &len, &bad, &why) < 0) {
 		return fail_at(s, start + bad, "%s", why);
 	}
-	*ret = (struct key){s->text + start, s->at};
-	s->at += start + 1;
+	*ret = (struct key){s->text + start, len, plain};
+	s->at = start + len + 1;
 	return 0;
 }
 
@@ -260,7 +267,9 @@ static void value_ended(struct scan *s)
 	s->expect = s->depth ? EXPECT_NEXT : EXPECT_END;
 	if (s->started && s->depth == s->steps_len) {
 		s->found->len = s->at - s->found->offset;
-		s->done = true;
+		s->started = false;
+		s->found = NULL;
+		s->done = !s->checks;
 	}
 }
 
@@ -269,7 +278,8 @@ static int check_string(struct scan *s, const struct key *string, size_t bytes)
 	if (string->len > bytes) {
 		return fail_bound(s, "a longer string", bytes);
 	}
-	if (s->bounds->no_controls && jsonstr_has_controls(string->raw, string->len)) {
+	if (s->bounds->no_controls && !string->plain &&
+		jsonstr_has_controls(string->raw, string->len)) {
 		fail_at(s, s->at, "a control character in a string");
 		return -E2BIG;
 	}
@@ -314,10 +324,21 @@ static int scan_value(struct scan *s)
 	return r;
 }
 
+static int compare_decoded(const struct key *x, const struct key *y)
+{
+	int r;
+
+	if (!x->plain || !y->plain) {
+		return jsonstr_compare(x->raw, x->len, y->raw, y->len);
+	}
+	r = memcmp(x->raw, y->raw, x->len < y->len ? x->len : y->len);
+	return r ? r : (x->len > y->len) - (x->len < y->len);
+}
+
 static int compare_keys(const void *a, const void *b)
 {
 	const struct key *x = a, *y = b;
-	int r = jsonstr_compare(x->raw, x->len, y->raw, y->len);
+	int r = compare_decoded(x, y);
 
 	if (r) {
 		return r;
@@ -339,8 +360,7 @@ static int check_duplicates(struct scan *s, struct frame *f)
 	keys = s->keys + f->first_key;
 	qsort(keys, len, sizeof(*keys), compare_keys);
 	for (size_t i = 1; i < len; i++) {
-		if (jsonstr_compare(keys[i - 1].raw, keys[i - 1].len, keys[i].raw, keys[i].len) ==
-				0 &&
+		if (compare_decoded(&keys[i - 1], &keys[i]) == 0 &&
 			(!again || keys[i].raw < again->raw)) {
 			first = &keys[i - 1];
 			again = &keys[i];
@@ -358,7 +378,7 @@ static int pop(struct scan *s)
 {
 	struct frame *f = &s->frames[s->depth - 1];
 
-	if (f->object && !s->found) {
+	if (f->object && s->checks) {
 		int r = check_duplicates(s, f);
 
 		if (r < 0) {
@@ -374,7 +394,7 @@ static int pop(struct scan *s)
 
 static int add_key(struct scan *s, struct key key)
 {
-	if (s->found) {
+	if (!s->checks) {
 		return 0;
 	}
 	if (s->keys_len == s->keys_size) {
@@ -496,9 +516,26 @@ int jsonscan_check_max(const char *text, size_t len, size_t max, struct jsonscan
 int jsonscan_check_bounds(const char *text, size_t len, size_t max,
 	const struct jsonscan_bounds *bounds, struct jsonscan_error *ret)
 {
-	struct scan s = {.text = text, .len = len, .error = ret, .bounds = bounds};
+	return jsonscan_check_find(text, len, max, bounds, NULL, NULL, ret);
+}
+
+int jsonscan_check_find(const char *text, size_t len, size_t max,
+	const struct jsonscan_bounds *bounds, const struct jsonscan_step *step,
+	struct jsonscan_value *ret_value, struct jsonscan_error *ret)
+{
+	struct scan s = {.text = text,
+		.len = len,
+		.error = ret,
+		.steps = step,
+		.steps_len = 1,
+		.found = ret_value,
+		.checks = true,
+		.bounds = bounds};
 
 	*ret = (struct jsonscan_error){.place = {1, 1}};
+	if (ret_value) {
+		*ret_value = (struct jsonscan_value){0};
+	}
 	if (len > max) {
 		return fail_at(&s, 0, "%zu bytes; at most %zu are read", len, max);
 	}
@@ -521,7 +558,7 @@ int jsonscan_find(const char *text, size_t len, const struct jsonscan_step *step
 		.found = &found,
 		.bounds = &widest};
 
-	if (scan_run(&s) < 0 || !s.started) {
+	if (scan_run(&s) < 0 || !found.len) {
 		return -ENOENT;
 	}
 	*ret = found;

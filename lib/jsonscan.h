@@ -56,6 +56,12 @@ struct jsonscan_value {
 int jsonscan_find(const char *text, size_t len, const struct jsonscan_step *steps, size_t steps_len,
 	struct jsonscan_value *ret);
 
+/* The same as jsonscan_check_bounds(), which finds the value at STEP on its way. RET_VALUE's length
+ * is 0 when there is none; after an error it means nothing. */
+int jsonscan_check_find(const char *text, size_t len, size_t max,
+	const struct jsonscan_bounds *bounds, const struct jsonscan_step *step,
+	struct jsonscan_value *ret_value, struct jsonscan_error *ret);
+
 struct jsonscan_place jsonscan_place_at(const char *text, size_t offset);
 
 /* Where in the raw string RAW (with its quotes) byte DECODED of its value stands. */

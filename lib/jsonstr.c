@@ -72,11 +72,22 @@ static size_t check_escape(const char *p, size_t len, const char **ret_why)
 	return 6;
 }
 
+size_t jsonstr_plain_run(const char *raw, size_t len)
+{
+	size_t n = 0;
+
+	while (n < len && (unsigned char)raw[n] >= 0x20 && (unsigned char)raw[n] < 0x7f &&
+		raw[n] != '"' && raw[n] != '\\') {
+		n++;
+	}
+	return n;
+}
+
 int jsonstr_check(
 	const char *raw, size_t len, size_t *ret_len, size_t *ret_bad, const char **ret_why)
 {
 	const char *why = NULL;
-	size_t at = 0;
+	size_t at = jsonstr_plain_run(raw, len);
 
 	while (at < len && raw[at] != '"') {
 		unsigned char c = raw[at];
@@ -98,6 +109,7 @@ int jsonstr_check(
 			return -EINVAL;
 		}
 		at += step;
+		at += jsonstr_plain_run(raw + at, len - at);
 	}
 	if (at >= len) {
 		*ret_bad = len;

@@ -9,6 +9,10 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+/* Bytes of RAW, from its begin, that stand for themselves: printable ASCII, no quote, no backslash.
+ */
+size_t jsonstr_plain_run(const char *raw, size_t len);
+
 /* RAW starts behind the opening quote. 0 with the length up to the closing one; -EINVAL with the
  * offset of what is wrong and a static sentence. */
 int jsonstr_check(

@@ -3,6 +3,7 @@
 #include "proto/qmp.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -42,11 +43,13 @@ static void tokener_free_p(struct json_tokener **t)
 	}
 }
 
+/* RET_ID: where "id" stands; NULL: nobody asks. */
 static int parse_object(const char *text, size_t len, const struct jsonscan_bounds *bounds,
-	struct json_object **ret, struct err *err)
+	struct jsonscan_value *ret_id, struct json_object **ret, struct err *err)
 {
+	static const struct jsonscan_step id = {.key = "id"};
 	_cleanup_(tokener_free_p) struct json_tokener *tokener =
-		json_tokener_new_ex(LIMIT_JSON_DEPTH);
+		json_tokener_new_ex(LIMIT_QMP_DEPTH + 2); /* one for a scalar, one that it keeps */
 	struct jsonscan_error error;
 	struct json_object *json;
 	int r;
@@ -54,7 +57,7 @@ static int parse_object(const char *text, size_t len, const struct jsonscan_boun
 	if (!tokener) {
 		return err_set(err, -ENOMEM, "out of memory");
 	}
-	r = jsonscan_check_bounds(text, len, LIMIT_QMP_SCHEMA_BYTES, bounds, &error);
+	r = jsonscan_check_find(text, len, LIMIT_QMP_SCHEMA_BYTES, bounds, &id, ret_id, &error);
 	if (r < 0) {
 		return err_set(err, r == -EINVAL ? -EBADMSG : r, "%s%s%s", error.path,
 			error.path[0] ? ": " : "", error.text);
@@ -200,7 +203,7 @@ int qmp_parse(const char *line, size_t len, bool hmp, struct qmp_message *ret, s
 {
 	struct qmp_message m = {.id = -1};
 	struct err why;
-	int r = parse_object(line, len, hmp ? &hmp_bounds : &message_bounds, &m.json, &why);
+	int r = parse_object(line, len, hmp ? &hmp_bounds : &message_bounds, NULL, &m.json, &why);
 
 	if (r == -ENOMEM) {
 		return err_set(err, r, "out of memory");
@@ -223,24 +226,19 @@ void qmp_message_fini(struct qmp_message *m)
 }
 
 /* The raw text of "id". One that can't be repeated on a line stays out. */
-static int find_id(const char *text, size_t len, struct qmp_request *r, struct err *err)
+static int take_id(
+	const char *text, const struct jsonscan_value *id, struct qmp_request *r, struct err *err)
 {
-	static const struct jsonscan_step step = {.key = "id"};
-	struct jsonscan_value value;
-
-	if (jsonscan_find(text, len, &step, 1, &value) < 0) {
-		return 0;
-	}
-	for (size_t i = 0; i < value.len; i++) {
-		if ((unsigned char)text[value.offset + i] < 0x20) {
+	for (size_t i = 0; i < id->len; i++) {
+		if ((unsigned char)text[id->offset + i] < 0x20) {
 			return err_set(err, -EINVAL, "the id has a newline or a tab");
 		}
 	}
-	if (value.len > LIMIT_QMP_ID_BYTES) {
+	if (id->len > LIMIT_QMP_ID_BYTES) {
 		return err_set(err, -EINVAL, "the id has more than %d bytes", LIMIT_QMP_ID_BYTES);
 	}
-	r->id = text + value.offset;
-	r->id_len = value.len;
+	r->id = id->len ? text + id->offset : NULL;
+	r->id_len = id->len;
 	return 0;
 }
 
@@ -267,15 +265,16 @@ static int read_request(struct qmp_request *r, struct err *err)
 
 int qmp_request_parse(const char *text, size_t len, struct qmp_request *ret, struct err *err)
 {
+	struct jsonscan_value id;
 	struct err why;
 	int r;
 
 	*ret = (struct qmp_request){0};
-	r = parse_object(text, len, &message_bounds, &ret->json, &why);
+	r = parse_object(text, len, &message_bounds, &id, &ret->json, &why);
 	if (r < 0) {
 		return err_set(err, r == -ENOMEM ? r : -EINVAL, "not a command: %.300s", why.text);
 	}
-	r = find_id(text, len, ret, err);
+	r = take_id(text, &id, ret, err);
 	if (r == 0) {
 		r = read_request(ret, err);
 	}
@@ -293,20 +292,17 @@ void qmp_request_fini(struct qmp_request *r)
 
 char *qmp_command(const char *name, struct json_object *arguments, int64_t id)
 {
-	_cleanup_json_ struct json_object *json = json_object_new_object();
+	_cleanup_json_ struct json_object *quoted = json_object_new_string(name);
 	char *line = NULL;
 
-	if (!json) {
+	if (!quoted || asprintf(&line, "{\"execute\":%s%s%s,\"id\":%" PRId64 "}\n",
+			       json_object_to_json_string_ext(quoted, JSON_C_TO_STRING_PLAIN),
+			       arguments ? ",\"arguments\":" : "",
+			       arguments ? json_object_to_json_string_ext(
+						   arguments, JSON_C_TO_STRING_PLAIN)
+					 : "",
+			       id) < 0) {
 		return NULL;
-	}
-	json_object_object_add(json, "execute", json_object_new_string(name));
-	if (arguments) {
-		json_object_object_add(json, "arguments", json_object_get(arguments));
-	}
-	json_object_object_add(json, "id", json_object_new_int64(id));
-	if (asprintf(&line, "%s\n", json_object_to_json_string_ext(json, JSON_C_TO_STRING_PLAIN)) <
-		0) {
-		line = NULL;
 	}
 	return line;
 }

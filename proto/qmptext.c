@@ -104,30 +104,55 @@ static size_t put_escape(struct out *o, const char *p)
 	return 2;
 }
 
+/* Bytes from P on that are written as they are; IN_STRING is what the byte behind them is in. */
+static size_t plain_run(const char *p, const char *end, bool *in_string)
+{
+	const char *at = p;
+
+	for (; at < end && (unsigned char)*at >= 0x20 && (unsigned char)*at < 0x7f; at++) {
+		if (*at == '"') {
+			*in_string = !*in_string;
+		} else if (*in_string ? *at == '\\' : *at == ':' || *at == ',') {
+			break;
+		}
+	}
+	return at - p;
+}
+
+/* What ends such a run, at P. Returns its bytes. */
+static size_t put_special(struct out *o, const char *p, size_t len)
+{
+	switch (*p) {
+	case '\\':
+		return put_escape(o, p);
+	case ':':
+		put(o, ": ", 2);
+		return 1;
+	case ',':
+		put(o, ", ", 2);
+		return 1;
+	}
+	if ((unsigned char)*p >= 0x80) {
+		return put_wide(o, p, len);
+	}
+	put(o, "?", 1);
+	return 1;
+}
+
 static void put_json(struct out *o, struct json_object *json)
 {
-	size_t len = 0, step;
+	size_t len = 0, run;
 	const char *p = json_object_to_json_string_length(
 		json, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE, &len);
 	const char *end = p ? p + len : NULL;
 	bool in_string = false;
 
 	o->failed = o->failed || !p;
-	for (; p < end; p += step) {
-		step = 1;
-		if (in_string && *p == '\\') {
-			step = put_escape(o, p);
-		} else if ((unsigned char)*p >= 0x80) {
-			step = put_wide(o, p, end - p);
-		} else if ((unsigned char)*p < 0x20 || *p == 0x7f) {
-			put_string(o, "?");
-		} else {
-			in_string = in_string != (*p == '"');
-			put(o, p, 1);
-			if (!in_string && (*p == ':' || *p == ',')) {
-				put_string(o, " ");
-			}
-		}
+	while (p < end) {
+		run = plain_run(p, end, &in_string);
+		put(o, p, run);
+		p += run;
+		p += p < end ? put_special(o, p, end - p) : 0;
 	}
 }
 

@@ -298,6 +298,41 @@ static void test_find(void **state)
 	}
 }
 
+/* The check goes on behind what was found. */
+static void test_check_find(void **state)
+{
+	static const struct jsonscan_bounds bounds = {
+		.depth = 4, .members = 8, .key_bytes = 8, .string_bytes = 8, .number_bytes = 8};
+	static const struct jsonscan_step step = {.key = "id"};
+	static const struct {
+		const char *text;
+		int status;
+		const char *raw; /* empty: none */
+	} cases[] = {
+		{"{\"a\": 1, \"id\": 17, \"b\": {\"id\": 2}}", 0, "17"},
+		{"{\"a\": {\"id\": 2}, \"\\u0069d\": {\"x\": [1]}}", 0, "{\"x\": [1]}"},
+		{"{\"a\": {\"id\": 2}}", 0, ""},
+		{"{}", 0, ""},
+		{"[1]", 0, ""},
+		{"{\"id\": 1, \"id\": 2}", -EINVAL, NULL},
+		{"{\"id\": 1, \"a\": 1, \"a\": 2}", -EINVAL, NULL},
+		{"{\"id\": 1, \"a\": \"123456789\"}", -E2BIG, NULL},
+		{"{\"id\": 1} 2", -EINVAL, NULL},
+	};
+	struct jsonscan_error error;
+	struct jsonscan_value value;
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		assert_int_equal(jsonscan_check_find(cases[i].text, strlen(cases[i].text), 100,
+					 &bounds, &step, &value, &error),
+			cases[i].status);
+		if (cases[i].raw) {
+			assert_int_equal(value.len, strlen(cases[i].raw));
+			assert_memory_equal(cases[i].text + value.offset, cases[i].raw, value.len);
+		}
+	}
+}
+
 static void test_string_offset(void **state)
 {
 	static const char raw[] = "\"a\\n\\u00e4\xc3\xa4\\ud83d\\ude00z\"";
@@ -332,6 +367,9 @@ static void test_compare(void **state)
 {
 	assert_int_equal(jsonstr_compare("a", 1, "\\u0061", 6), 0);
 	assert_true(jsonstr_compare("a", 1, "ab", 2) < 0);
+	assert_int_equal(jsonstr_compare("xa\\n", 4, "x\\u0061\\u000a", 13), 0);
+	assert_true(jsonstr_compare("xy\\n", 4, "xyz", 3) < 0);
+	assert_true(jsonstr_compare("xyz", 3, "xy\\n", 4) > 0);
 	assert_true(jsonstr_compare("\\u00e4", 6, "z", 1) > 0);
 	assert_true(jsonstr_equals("\\/\\b\\f\\n\\r\\t\\\\\\\"", 16, "/\b\f\n\r\t\\\""));
 	assert_true(jsonstr_equals("\\u20AC", 6, "\xe2\x82\xac"));
@@ -396,6 +434,7 @@ int main(void)
 		cmocka_unit_test(test_values),
 		cmocka_unit_test(test_hostile_keys),
 		cmocka_unit_test(test_find),
+		cmocka_unit_test(test_check_find),
 		cmocka_unit_test(test_string_offset),
 		cmocka_unit_test(test_path),
 		cmocka_unit_test(test_compare),

@@ -5,7 +5,8 @@
 # In dom0: GUESTS guests with a Linux stub domain, created by stock xl, their QMP served by Xen's
 # vchan-socket-proxy (one process a guest) and then by xendmd. For each: round trips of query-status,
 # query-qmp-schema (207 kB), from connect() to the first answer, 8 clients at once, processor time
-# for 1000 commands, PSS in dom0 for a guest. The last table has the ratios, ours to stock.
+# for 1000 commands, PSS in dom0 for a guest. The last table has the ratios, ours to stock. Its last
+# column is a program at the ring itself, which does nothing else (vchan-direct.c): no proxy is faster.
 #
 # PSS of ours is what the daemon grows by for a guest whose QMP is in use; all of it the guest adds
 # (its state, its log's place, its socket) counts.
@@ -13,6 +14,7 @@ set -euo pipefail
 
 GUESTS=${GUESTS:-2}
 CLIENT=/root/qmp-client.py
+DIRECT=/usr/local/lib/xendmd-lab/vchan-direct
 TICK=$(getconf CLK_TCK)
 cd "$(mktemp -d)"
 
@@ -54,6 +56,17 @@ end_guests()
 ticks() { awk '{ print $14 + $15 }' "/proc/$1/stat"; }
 pss() { awk '$1 == "Pss:" { print $2 }' "/proc/$1/smaps_rollup"; }
 
+# A client at the ring, while no proxy has it.
+ring()
+{
+	local node=/local/domain/$STUB/device-model/$DOMID/qmp-vchan
+
+	timeout 120 "$DIRECT" "$STUB" "$node" query-status 1000 >ring.status
+	timeout 120 "$DIRECT" "$STUB" "$node" query-qmp-schema 5 >ring.schema
+	echo "{\"median\": $(jq .cpu ring.status)}" >ring.cpu
+	echo "at the ring: $(jq .wakes ring.status) wakes for query-status, $(jq .wakes ring.schema) for the schema"
+}
+
 # measure WHO PID SOCKET SCHEMA-SOCKET: everything but PSS, into WHO.KEY.
 measure()
 {
@@ -76,6 +89,7 @@ stock()
 	for (( n = 0; n < GUESTS; n++ )); do guest "$n"; done
 	measure stock "$(proxy_pid "$STUB")" "/var/run/xen/qmp-libxl-$DOMID" "/var/run/xen/qmp-libxl-$DOMID"
 	echo "{\"median\": $(pss "$(proxy_pid "$STUB")")}" >stock.pss
+	ring
 	end_guests
 }
 
@@ -98,14 +112,15 @@ ours()
 
 table()
 {
-	local key stock ours
+	local key stock ours ring
 
-	printf '%-34s %12s %12s %8s\n' '' stock xendmd ratio
+	printf '%-34s %12s %12s %8s %12s\n' '' stock xendmd ratio 'at the ring'
 	while read -r key field what; do
 		stock=$(jq "$field" "stock.$key")
 		ours=$(jq "$field" "ours.$key")
-		awk -v what="$what" -v a="$stock" -v b="$ours" \
-			'BEGIN { printf "%-34s %12.2f %12.2f %8s\n", what, a, b, a > 0 ? sprintf("%.2f", b / a) : "-" }'
+		ring=$([[ ! -e ring.$key ]] || jq "$field" "ring.$key")
+		awk -v what="$what" -v a="$stock" -v b="$ours" -v c="$ring" \
+			'BEGIN { printf "%-34s %12.2f %12.2f %8s %12s\n", what, a, b, a > 0 ? sprintf("%.2f", b / a) : "-", c }'
 	done <<-END
 		status .median query-status, median ms
 		status .p99 query-status, p99 ms

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
 # The Linux stub domain of dom0's image, under libxl's default names: Debian's kernel, unpacked because
-# xl would do that for each guest under emulation, and a ramdisk of busybox, stub/init, stub/agent.c, dom0's own QEMU and xenstore tools with their libraries, and
+# xl would do that for each guest under emulation, and a ramdisk of busybox, stub/init,
+# stub/agent.c, dom0's own QEMU and xenstore tools with their libraries, and
 # Xen's vchan-socket-proxy as server.
 # shellcheck shell=bash
 
@@ -13,7 +14,7 @@ stubdom_key()
 {
 	declare -f dom0_stubdom stubdom_kernel stubdom_modules stubdom_program stubdom_agent
 	printf '%s\n' "${STUBDOM_MODULES[@]}" "${STUBDOM_ROMS[@]}"
-	cat "$LAB_DIR/stub/init" "$LAB_DIR/stub/agent.c"
+	cat "$LAB_DIR"/stub/*
 }
 
 # dom0_stubdom ROOT OUT VERSION BUILD_ROOT
@@ -86,7 +87,7 @@ stubdom_modules()
 # Static: the build root is another system than the one whose libraries are in the ramdisk.
 stubdom_agent()
 {
-	cp "$LAB_DIR/stub/agent.c" "$2/agent.c"
-	LAB_BINDS="$2:/mnt" in_root "$1" gcc -O2 -static -s -o /mnt/bin/agent /mnt/agent.c
-	rm "$2/agent.c"
+	cp "$LAB_DIR"/stub/*.[ch] "$2/"
+	LAB_BINDS="$2:/mnt" in_root "$1" gcc -O2 -static -s -o /mnt/bin/agent /mnt/agent.c /mnt/console.c
+	rm "$2"/*.[ch]
 }

@@ -5,9 +5,14 @@
  * agent MONITOR SAVE: what QEMU in the lab's stub domain needs handed over as descriptors: SAVE as
  * fd set 1, where libxl has the device state written to, and each disk that comes later, as a set
  * whose name libxl looks for. The connection stays: QEMU drops its fd sets with the last monitor.
+ *
+ * agent RESTORE: the console RESTORE, where libxl has the device state come from, to standard
+ * output.
  */
-#include <dirent.h>
+#include "console.h"
+
 #include <fcntl.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -135,17 +140,29 @@ static void follow_disks(FILE *monitor)
 	}
 }
 
+static int restore(const char *path)
+{
+	int fd = console_open(path, O_RDONLY);
+
+	if (fd < 0)
+		die(path);
+	signal(SIGPIPE, SIG_IGN);
+	return console_copy(fd, STDOUT_FILENO);
+}
+
 int main(int argc, char **argv)
 {
 	FILE *monitor;
 	int save;
 
+	if (argc == 2)
+		return restore(argv[1]);
 	if (argc != 3) {
-		fputs("usage: agent MONITOR SAVE\n", stderr);
+		fputs("usage: agent MONITOR SAVE\n       agent RESTORE\n", stderr);
 		return 2;
 	}
 	monitor = fdopen(monitor_connect(argv[1]), "r");
-	save = open(argv[2], O_WRONLY | O_NOCTTY | O_CLOEXEC);
+	save = console_open(argv[2], O_WRONLY);
 	if (!monitor || save < 0)
 		die(argv[2]);
 	read_answer(monitor, "\"QMP\"");

@@ -6,26 +6,8 @@
 # The Linux stub domain that the lab brings, with stock xl and Xen's own proxy: the real peer for all
 # that speaks QMP over vchan. The daemon shows it, and is in nobody's way.
 . "$(dirname "$0")/lib.sh"
-
-no_guest() { ! xl domid sd && ! xl domid sd-dm; }
-# libxl gives a stub domain 30 s, which the emulation may need on a busy machine: then once more.
-create()
-{
-	local tries
-
-	for tries in 1 2 3; do
-		xl create guest.cfg >xl.log 2>&1 && return
-		grep -q 'startup timed out' xl.log || break
-		echo "try $tries: the stub domain did not come up in libxl's 30 s"
-		wait_until 60 no_guest
-	done
-	fail "xl create: $(<xl.log); stub: $(tail -n 5 /var/log/xen/qemu-dm-sd.log)"
-}
-
-must()
-{
-	"$@" >xl.log 2>&1 || fail "$*: $(<xl.log); stub: $(tail -n 5 /var/log/xen/qemu-dm-sd.log)"
-}
+. "$(dirname "$0")/parts/qmp.sh"
+. "$(dirname "$0")/parts/stubdom.sh"
 
 cat >guest.cfg <<-END
 	type = "hvm"
@@ -38,23 +20,17 @@ cat >guest.cfg <<-END
 END
 snapshot before
 start=$SECONDS
-create
+in_time create guest.cfg
 echo "xl create took $((SECONDS - start)) s"
-DOMID=$(xl domid sd)
-STUB=$(xl domid sd-dm)
+found || fail "no guest"
 PROXY=$(xenstore-read "/local/domain/$STUB/image/qmp-proxy-pid")
 expect "who serves QMP" "$(basename "$(readlink "/proc/$PROXY/exe")")" vchan-socket-proxy
-must xl qemu-monitor-command sd "info status"
-grep -q 'VM status: running' xl.log || fail "info status: $(<xl.log)"
+info_status sd
 must xl pause sd
 must xl unpause sd
-must xl list -l sd
-jq -e '.[0].config.b_info.device_model_stubdomain == "True"' xl.log >/dev/null || fail "xl list -l: $(<xl.log)"
+listed sd '.b_info.device_model_stubdomain == "True"'
 wait_until 30 eval '[[ $(dm_field "$DOMID" stubdom.domid) == "$STUB" ]]'
 expect kind "$(dm_field "$DOMID" kind)" foreign
-must xl destroy sd
-wait_until 60 domain_gone "$DOMID"
-wait_until 60 domain_gone "$STUB"
-expect "zombies" "$(xl list | grep -c '(null)')" 0
+destroy_guest
 wait_until 10 eval '[[ ! -e /proc/$PROXY ]]'
 snapshot_same before 30
