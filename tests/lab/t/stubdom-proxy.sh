@@ -167,7 +167,7 @@ a_life()
 	change_disc
 	must xl vcpu-set sd 2
 	must xl list -l sd
-	jq -e '.[0].config.b_info.device_model_stubdomain == "True"' xl.log >/dev/null \
+	holds '.[0].config.b_info.device_model_stubdomain == "True"' xl.log \
 		|| fail "xl list -l: $(<xl.log)"
 	must xentop -b -i 1
 	must dmctl qmp "$DOMID" query-status

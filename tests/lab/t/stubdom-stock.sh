@@ -49,7 +49,7 @@ grep -q 'VM status: running' xl.log || fail "info status: $(<xl.log)"
 must xl pause sd
 must xl unpause sd
 must xl list -l sd
-jq -e '.[0].config.b_info.device_model_stubdomain == "True"' xl.log >/dev/null || fail "xl list -l: $(<xl.log)"
+holds '.[0].config.b_info.device_model_stubdomain == "True"' xl.log || fail "xl list -l: $(<xl.log)"
 wait_until 30 eval '[[ $(dm_field "$DOMID" stubdom.domid) == "$STUB" ]]'
 expect kind "$(dm_field "$DOMID" kind)" foreign
 must xl destroy sd
