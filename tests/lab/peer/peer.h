@@ -28,6 +28,7 @@ struct peer {
 	struct xs_handle *xs;
 	char path[72], attack[48], did[48]; /* in xenstore */
 	char word[64];
+	int64_t looked_ms; /* for it */
 	struct libxenvchan *vchan;
 	bool open; /* a client is there */
 	const struct evil_attack *wanted;
