@@ -331,18 +331,28 @@ static void find_guest(char *self, char *guest, size_t size)
 	xs_close(xs);
 }
 
-/* In dom0, for the test: the name, what the client gets, what becomes of the connection, the text;
- * or the name, "ring", milliseconds. */
+static const char *ring_link(const struct peer_ring_attack *a)
+{
+	if (!a->event) {
+		return "any";
+	}
+	return *a->event ? "ends" : "stays";
+}
+
+/* In dom0, for the test: name, "qmp" or "ring", what the client gets, "ends" or "stays" or "any"
+ * for the connection, milliseconds, a pattern: of the client's error, or for a ring of what is
+ * told. */
 static int list_attacks(void)
 {
 	static const char *const client[] = {"fine", "error", "late"};
 
 	for (const struct evil_attack *a = evil_attacks; a->name; a++) {
-		printf("%s %s %s %s\n", a->name, client[a->client],
+		printf("%s qmp %s %s 0 %s\n", a->name, client[a->client],
 			a->link[1] == EVIL_ENDS ? "ends" : "stays", a->text ? a->text : "");
 	}
 	for (const struct peer_ring_attack *a = peer_ring_attacks; a->name; a++) {
-		printf("%s ring %lld\n", a->name, (long long)a->ms);
+		printf("%s ring %s %s %lld %s\n", a->name, a->client, ring_link(a),
+			(long long)a->ms, a->event ? a->event : "");
 	}
 	return 0;
 }
