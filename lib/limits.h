@@ -37,7 +37,7 @@
 #define LIMIT_QMP_NUMBER_BYTES 32
 #define LIMIT_QMP_DESC_BYTES 512
 #define LIMIT_QMP_TYPE_BYTES 72		 /* a CPU type: 64 characters and "-cpu" */
-#define LIMIT_QMP_TURN_BYTES (64 * 1024) /* read at once; then it is the others' turn */
+#define LIMIT_QMP_TURN_BYTES (16 * 1024) /* read at once, 1.6 ms; then the others' turn */
 #define LIMIT_QMP_TOMBSTONES 4		 /* commands given up on whose replies may still come */
 #define LIMIT_QMP_VIOLATIONS 16 /* messages of a connection that are dropped before it is */
 #define LIMIT_QMP_EXPIRIES 3	/* deadlines in a row, then a peer behind vchan is dropped */

@@ -17,7 +17,7 @@
 #include "lib/passfd.h"
 
 #define BACKLOG_MS 20
-#define FDS_MAX 8
+#define RECONNECT_MS 500
 
 int64_t daemoncall_now_ms(void)
 {
@@ -83,14 +83,13 @@ static int connect_daemon(struct daemoncall *c, int64_t until_ms)
 }
 
 /* The descriptors go with the first bytes. */
-static int send_all(struct daemoncall *c, const char *text, size_t len, const int *fds,
-	unsigned fds_len, int64_t until_ms)
+static int send_all(struct daemoncall *c, const char *text, size_t len, int64_t until_ms)
 {
 	size_t done = 0;
 
 	while (done < len) {
-		ssize_t n =
-			passfd_send(c->sock, text + done, len - done, fds, done ? 0 : fds_len, 0);
+		ssize_t n = passfd_send(
+			c->sock, text + done, len - done, c->fds, done ? 0 : c->fds_len, 0);
 		int r = 0;
 
 		if (n > 0) {
@@ -107,16 +106,17 @@ static int send_all(struct daemoncall *c, const char *text, size_t len, const in
 	return 0;
 }
 
-int daemoncall_begin(struct daemoncall *c, const char *method, struct json_object *parameters,
-	const int *fds, unsigned fds_len, int64_t until_ms)
+static int begin(struct daemoncall *c, int64_t until_ms)
 {
-	struct json_object *call = parameters ? varlink_call_new(method, parameters, true) : NULL;
+	struct json_object *call =
+		c->parameters ? varlink_call_new(c->method, json_object_get(c->parameters), true)
+			      : NULL;
 	size_t len = 0;
 	const char *text = call ? varlink_encode(call, &len) : NULL;
-	int r = !text ? -ENOMEM : fds_len > FDS_MAX ? -E2BIG : connect_daemon(c, until_ms);
+	int r = text ? connect_daemon(c, until_ms) : -ENOMEM;
 
 	if (r == 0) {
-		r = send_all(c, text, len, fds, fds_len, until_ms);
+		r = send_all(c, text, len, until_ms);
 	}
 	json_object_put(call);
 	return r;
@@ -160,6 +160,29 @@ int daemoncall_next(struct daemoncall *c, int64_t until_ms, struct varlink_reply
 			return r;
 		}
 	}
+}
+
+int daemoncall_ask(struct daemoncall *c, int64_t until_ms, struct varlink_reply *ret)
+{
+	int r = begin(c, until_ms);
+
+	return r < 0 ? r : daemoncall_next(c, until_ms, ret);
+}
+
+bool daemoncall_was_cut_off(int r)
+{
+	return r == -ENOTCONN || r == -EPIPE || r == -ECONNRESET;
+}
+
+int daemoncall_ask_on(struct daemoncall *c, int64_t until_ms, struct varlink_reply *ret)
+{
+	int r = daemoncall_ask(c, until_ms, ret);
+
+	while (daemoncall_was_cut_off(r) && daemoncall_now_ms() < until_ms) {
+		poll(NULL, 0, RECONNECT_MS);
+		r = daemoncall_ask(c, until_ms, ret);
+	}
+	return r;
 }
 
 int daemoncall_last(struct daemoncall *c, struct varlink_reply *ret)

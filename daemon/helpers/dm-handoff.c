@@ -14,44 +14,34 @@
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/pidfd.h>
-#include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
-#include "lib/cleanup.h"
+#include "daemon/helpers/daemoncall.h"
+#include "daemon/helpers/standin.h"
 #include "lib/config.h"
 #include "proto/status.h"
 
 #define RECONNECT_MS 500
 #define STATUS_SIGNAL 128 /* as a shell tells of a signal */
 
+const char standin_name[] = HANDOFF_PROGRAM;
+
 static struct {
 	char **argv;
-	struct helper_call call;
+	struct daemoncall call;
+	int parent_fd; /* pidfd of libxl's process */
 	bool accepted; /* by a daemon, perhaps one that is gone since */
 	bool done;     /* all that is left is to exit with STATUS */
 	int status;
 	int64_t deadline_ms;
 	struct config config;
 	struct handoff_request request;
-} me = {.call.sock = -1};
-
-void helper_say(const char *fmt, ...)
-{
-	char text[1024];
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(text, sizeof(text), fmt, ap);
-	va_end(ap);
-	dprintf(STDERR_FILENO, "dm-handoff: %s\n", text);
-}
+} me = {.call = {.sock = -1, .method = VARLINK_INTERFACE ".Handoff"}};
 
 /* For a caller to return: nothing goes on after it. */
 static int finish(int status)
@@ -61,44 +51,17 @@ static int finish(int status)
 	return -ESHUTDOWN;
 }
 
-int64_t helper_now_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
-}
-
 /* The daemon is not there, or does not answer. */
 static int fall_back(const char *why)
 {
 	if (strcmp(me.config.handoff_fallback, CONFIG_FALLBACK_RUN)) {
-		helper_say("%s; the device model is not started (handoff_fallback in xendmd.json)",
+		standin_say("%s; the device model is not started (handoff_fallback in xendmd.json)",
 			why);
 		return finish(EXIT_FAILURE);
 	}
-	helper_say("%s; running \"%s\" without it", why, me.config.default_binary);
+	standin_say("%s; running \"%s\" without it", why, me.config.default_binary);
 	helper_run_real(&me.config, me.argv);
 	return finish(EXIT_FAILURE);
-}
-
-static int load_config(void)
-{
-	char path[4096];
-	struct paths paths;
-	struct err err;
-
-	paths_init(&paths);
-	snprintf(path, sizeof(path), "%s/xendmd.json", paths.conf_dir);
-	if (config_load(&me.config, path, &err) < 0) {
-		helper_say("%s; using what is built in", err.text);
-		config_defaults(&me.config);
-	}
-	if (!me.config.default_binary || !me.config.libexec_dir || !me.config.handoff_fallback) {
-		helper_say("out of memory");
-		return finish(EXIT_FAILURE);
-	}
-	return 0;
 }
 
 static int signal_of(const char *name)
@@ -121,64 +84,45 @@ static int end_as(struct json_object *exit_json)
 
 	if (json_object_object_get_ex(exit_json, "code", &value)) {
 		status = json_object_get_int(value);
-		helper_say("the device model ended with exit code %d", status);
+		standin_say("the device model ended with exit code %d", status);
 	} else if (json_object_object_get_ex(exit_json, "signal", &value)) {
 		status = STATUS_SIGNAL + signal_of(json_object_get_string(value));
-		helper_say("the device model was ended by %s", json_object_get_string(value));
+		standin_say("the device model was ended by %s", json_object_get_string(value));
 	}
 	return finish(status);
 }
 
-static int refused(const struct varlink_reply *reply)
+/* 0: it goes on; REPLY is given back. */
+static int on_reply(struct varlink_reply *reply)
 {
-	struct json_object *message;
-
-	if (json_object_object_get_ex(reply->parameters, "message", &message)) {
-		helper_say("xendmd: %s", json_object_get_string(message));
-	} else {
-		helper_say("xendmd refuses: %s", reply->error);
-	}
-	return finish(EXIT_FAILURE);
-}
-
-static int on_reply(const char *text, size_t len)
-{
-	_cleanup_(varlink_reply_fini) struct varlink_reply reply = {0};
 	struct json_object *exit_json = NULL;
-	struct err err;
+	int r = 0;
 
-	if (varlink_reply_parse(text, len, &reply, &err) < 0) {
-		helper_say("xendmd's answer: %s", err.text);
-		return finish(EXIT_FAILURE);
-	}
-	if (reply.error) {
-		return refused(&reply);
-	}
-	if (reply.continues) {
+	if (reply->error) {
+		standin_refused(reply);
+		r = finish(EXIT_FAILURE);
+	} else if (reply->continues) {
 		me.accepted = true;
-		return 0;
+	} else if (json_object_object_get_ex(reply->parameters, "exit", &exit_json) && exit_json) {
+		r = end_as(exit_json);
+	} else {
+		r = finish(EXIT_SUCCESS); /* libxl has let go */
 	}
-	if (json_object_object_get_ex(reply.parameters, "exit", &exit_json) && exit_json) {
-		return end_as(exit_json);
-	}
-	return finish(EXIT_SUCCESS); /* libxl has let go */
+	varlink_reply_fini(reply);
+	return r;
 }
 
 /* Its answer may cross our end: only what it can't have accepted any more may be run elsewhere.
- * After the shutdown it can't send one, and launches nothing without. */
+ * Once it can't send one it launches nothing. */
 static int give_up_offer(const char *why)
 {
-	if (me.call.sock >= 0) {
-		shutdown(me.call.sock, SHUT_RDWR);
-		while (helper_call_receive(&me.call, on_reply) == 0) {
-		}
-	}
-	helper_call_close(&me.call);
-	if (me.done) {
+	struct varlink_reply reply = {0};
+
+	if (daemoncall_last(&me.call, &reply) == 0 && on_reply(&reply) < 0) {
 		return -ESHUTDOWN;
 	}
 	if (me.accepted) {
-		helper_say("xendmd accepted the device model too late");
+		standin_say("xendmd accepted the device model too late");
 		return finish(EXIT_FAILURE);
 	}
 	return fall_back(why);
@@ -186,111 +130,78 @@ static int give_up_offer(const char *why)
 
 static int parent_is_gone(void)
 {
-	helper_say("libxl's process has gone: nobody waits for the device model");
+	standin_say("libxl's process has gone: nobody waits for the device model");
 	return finish(EXIT_FAILURE);
 }
 
-static int offer_and_wait(int64_t until_ms)
+static int offer_fails(int error)
 {
-	int r = helper_call_offer(&me.call, &me.request, until_ms);
-
-	while (r == 0 && !me.accepted) {
-		r = helper_call_wait(&me.call, until_ms, true);
-		if (r == 0) {
-			r = helper_call_receive(&me.call, on_reply);
-			r = r == -EAGAIN ? 0 : r;
-		}
-	}
-	return r;
-}
-
-static bool was_cut_off(int r)
-{
-	return r == -ENOTCONN || r == -EPIPE || r == -ECONNRESET;
-}
-
-static int hand_over(void)
-{
-	int64_t until_ms = helper_now_ms() + (int64_t)me.config.handoff_timeout_s * 1000;
 	char why[256];
-	int r = offer_and_wait(until_ms);
 
-	/* A daemon that is being restarted, and its socket is systemd's. */
-	while (was_cut_off(r) && !me.accepted && helper_now_ms() < until_ms) {
-		poll(NULL, 0, RECONNECT_MS);
-		r = offer_and_wait(until_ms);
-	}
-	if (me.done) {
-		return -ESHUTDOWN;
-	}
-	if (me.accepted) {
-		return 0;
-	}
-	if (r == -ECHILD) {
+	if (error == -ECHILD) {
 		return parent_is_gone();
 	}
-	if (r == -EACCES || r == -EPERM) {
-		helper_say("the control socket of xendmd: %s", strerror(-r));
+	if (error == -EACCES || error == -EPERM) {
+		standin_say("the control socket of xendmd: %s", strerror(-error));
 		return finish(EXIT_FAILURE);
 	}
-	if (r == -ETIMEDOUT) {
+	if (error == -ETIMEDOUT) {
 		snprintf(why, sizeof(why), "xendmd did not accept the device model within %u s",
 			me.config.handoff_timeout_s);
 	} else {
-		snprintf(why, sizeof(why), "xendmd can't be reached: %s", strerror(-r));
+		snprintf(why, sizeof(why), "xendmd can't be reached: %s", strerror(-error));
 	}
 	return give_up_offer(why);
 }
 
-/* The daemon went away after it had accepted: QEMU may run. The next daemon takes it up, or starts
- * it if it was not started, when we call again. */
-static int hand_over_again(void)
+static int hand_over(void)
 {
-	helper_say("xendmd went away; waiting for the next one");
-	do {
-		if (poll(&(struct pollfd){.fd = me.call.parent_fd, .events = POLLIN}, 1,
-			    RECONNECT_MS) > 0) {
-			return finish(EXIT_SUCCESS); /* libxl has let go, or given up */
-		}
-		if (helper_now_ms() >= me.deadline_ms) {
-			return -ETIMEDOUT;
-		}
-	} while (helper_call_offer(&me.call, &me.request, me.deadline_ms) < 0);
-	return 0;
+	struct varlink_reply reply = {0};
+	int r = daemoncall_ask_on(&me.call,
+		daemoncall_now_ms() + (int64_t)me.config.handoff_timeout_s * 1000, &reply);
+
+	return r < 0 ? offer_fails(r) : on_reply(&reply);
 }
 
-static int stay(void)
+/* The daemon went away after it had accepted: QEMU may run. The next daemon takes it up, or starts
+ * it if it was not started, when we call again. */
+static int hand_over_again(struct varlink_reply *ret)
 {
 	int r;
 
+	standin_say("xendmd went away; waiting for the next one");
 	do {
-		r = helper_call_wait(&me.call, me.deadline_ms, false);
-		if (r == 0) {
-			r = helper_call_receive(&me.call, on_reply);
+		if (poll(&(struct pollfd){.fd = me.parent_fd, .events = POLLIN}, 1, RECONNECT_MS) >
+			0) {
+			return finish(EXIT_SUCCESS); /* libxl has let go, or given up */
 		}
-		if (r == -ENOTCONN) {
-			r = hand_over_again();
-		}
-	} while (r != -ESHUTDOWN && helper_now_ms() < me.deadline_ms);
-	if (r != -ESHUTDOWN) {
-		helper_say("libxl has not let go after %d s", HANDOFF_DEADLINE_S);
-		finish(EXIT_FAILURE);
-	}
-	return -ESHUTDOWN;
+		r = daemoncall_ask(&me.call, me.deadline_ms, ret);
+	} while (r < 0 && daemoncall_now_ms() < me.deadline_ms);
+	return r < 0 ? -ETIMEDOUT : 0;
 }
 
-/* Their default action, our end, is what is wanted, whatever the toolstack itself ignores. */
-static void heed_signals(void)
+/* libxl's process may go: the daemon says when it has let go of us. */
+static void stay(void)
 {
-	static const int wanted[] = {SIGHUP, SIGTERM, SIGINT};
-	sigset_t set;
+	int r;
 
-	sigemptyset(&set);
-	for (size_t i = 0; i < ARRAY_SIZE(wanted); i++) {
-		signal(wanted[i], SIG_DFL);
-		sigaddset(&set, wanted[i]);
+	me.call.watched = -1;
+	do {
+		struct varlink_reply reply = {0};
+
+		r = daemoncall_next(&me.call, me.deadline_ms, &reply);
+		if (daemoncall_was_cut_off(r)) {
+			r = hand_over_again(&reply);
+		}
+		r = r < 0 ? r : on_reply(&reply);
+	} while (r == 0);
+	if (!me.done && r != -ETIMEDOUT) {
+		standin_say("xendmd: %s", strerror(-r));
+		finish(EXIT_FAILURE);
+	} else if (!me.done) {
+		standin_say("libxl has not let go after %d s", HANDOFF_DEADLINE_S);
+		finish(EXIT_FAILURE);
 	}
-	sigprocmask(SIG_UNBLOCK, &set, NULL);
 }
 
 int main(int argc, char *argv[])
@@ -300,33 +211,35 @@ int main(int argc, char *argv[])
 	uint32_t domid;
 	int r;
 
-	me.call.parent_fd = pidfd_open(parent, 0);
-	me.deadline_ms = helper_now_ms() + HANDOFF_DEADLINE_S * 1000;
+	me.parent_fd = me.call.watched = pidfd_open(parent, 0);
+	me.deadline_ms = daemoncall_now_ms() + HANDOFF_DEADLINE_S * 1000;
 	me.argv = argv;
 	for (int i = 0; i < argc; i++) {
 		strv_add(&me.request.argv, argv[i]);
 	}
-	r = load_config();
-	if (r < 0) {
-		return me.status;
+	if (standin_load_config(&me.config) < 0) {
+		return EXIT_FAILURE;
 	}
 	r = handoff_domid(&me.request.argv, &domid, &err);
 	if (r == -ENOENT) {
 		helper_run_probe(&me.config, me.argv);
 		return EXIT_FAILURE;
 	}
-	if (r == 0 && (me.call.parent_fd < 0 || getppid() != parent)) {
+	if (r == 0 && (me.parent_fd < 0 || getppid() != parent)) {
 		parent_is_gone();
 		return me.status;
 	}
 	if (r == 0) {
-		r = helper_collect(me.call.parent_fd, &me.request, &err);
+		r = helper_collect(me.parent_fd, &me.request, &err);
 	}
 	if (r < 0) {
-		helper_say("%s", err.text);
+		standin_say("%s", err.text);
 		return EXIT_FAILURE;
 	}
-	heed_signals();
+	me.call.parameters = handoff_encode(&me.request);
+	me.call.fds = me.request.fds;
+	me.call.fds_len = me.request.fds_len + 1;
+	standin_heed_signals();
 	if (hand_over() == 0) {
 		stay();
 	}

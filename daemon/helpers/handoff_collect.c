@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "daemon/helpers/standin.h"
 #include "lib/cleanup.h"
 #include "lib/parse.h"
 #include "lib/utf8.h"
@@ -34,6 +35,7 @@ static int collect_fds(int except_fd, struct handoff_request *ret, struct err *e
 		}
 		ret->fds[ret->fds_len++] = fd;
 	}
+	ret->fds[ret->fds_len] = except_fd;
 	return 0;
 }
 
@@ -43,7 +45,7 @@ static void collect_environment(struct handoff_request *ret)
 		if (utf8_valid(*item, strlen(*item))) {
 			strv_add(&ret->env, *item);
 		} else {
-			helper_say("environment variable %.*s is left out: not valid UTF-8",
+			standin_say("environment variable %.*s is left out: not valid UTF-8",
 				(int)strcspn(*item, "="), *item);
 		}
 	}

@@ -4,21 +4,12 @@
 
 #include <errno.h>
 #include <sched.h>
-#include <stdbool.h>
 #include <string.h>
 #include <sys/mount.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
+#include "daemon/helpers/standin.h"
 #include "lib/config.h"
-
-static bool is_myself(const char *path)
-{
-	struct stat own, other;
-
-	return stat("/proc/self/exe", &own) == 0 && stat(path, &other) == 0 &&
-	       own.st_dev == other.st_dev && own.st_ino == other.st_ino;
-}
 
 void helper_run_real(const struct config *config, char *argv[])
 {
@@ -27,16 +18,16 @@ void helper_run_real(const struct config *config, char *argv[])
 
 	if (plan_find_program(config->default_binary, config->libexec_dir, NULL, &binary, &err) <
 		0) {
-		helper_say("%s", err.text);
+		standin_say("%s", err.text);
 		return;
 	}
-	if (is_myself(binary)) {
-		helper_say("\"%s\", the configured default_binary, is dm-handoff itself", binary);
+	if (standin_is_myself(binary)) {
+		standin_say("\"%s\", the configured default_binary, is dm-handoff itself", binary);
 		return;
 	}
 	argv[0] = binary;
 	execv(binary, argv);
-	helper_say("execute \"%s\": %s", binary, strerror(errno));
+	standin_say("execute \"%s\": %s", binary, strerror(errno));
 }
 
 /*
@@ -66,8 +57,8 @@ void helper_run_probe(const struct config *config, char *argv[])
 	int r = hide_sockets();
 
 	if (r < 0) {
-		helper_say("libxl's sockets can't be kept from the QEMU that it asks for its "
-			   "options: %s",
+		standin_say("libxl's sockets can't be kept from the QEMU that it asks for its "
+			    "options: %s",
 			strerror(-r));
 	}
 	helper_run_real(config, argv);

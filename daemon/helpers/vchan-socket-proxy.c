@@ -13,17 +13,15 @@
 #include <errno.h>
 #include <limits.h>
 #include <poll.h>
-#include <signal.h>
-#include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/pidfd.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "daemon/helpers/daemoncall.h"
+#include "daemon/helpers/standin.h"
 #include "lib/build.h"
 #include "lib/cleanup.h"
 #include "lib/config.h"
@@ -36,6 +34,7 @@
 #define LET_GO_MS 10000 /* how long the daemon may take once nobody waits any more */
 #define VERSION_DIR "/sys/hypervisor/version"
 
+const char standin_name[] = PROXY_PROGRAM " (xendmd)";
 const char *argp_program_version = PROXY_PROGRAM " (xendmd) " PROJECT_VERSION;
 
 struct options {
@@ -97,25 +96,6 @@ static const struct argp argp = {
 	.doc = "Serves the QMP of a device model in a stub domain, through xendmd(8).",
 };
 
-__attribute__((format(printf, 1, 2))) static void say(const char *fmt, ...)
-{
-	char text[1024];
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(text, sizeof(text), fmt, ap);
-	va_end(ap);
-	dprintf(STDERR_FILENO, PROXY_PROGRAM " (xendmd): %s\n", text);
-}
-
-static bool is_myself(const char *path)
-{
-	struct stat own, other;
-
-	return stat("/proc/self/exe", &own) == 0 && stat(path, &other) == 0 &&
-	       own.st_dev == other.st_dev && own.st_ino == other.st_ino;
-}
-
 static int read_version(const char *name, unsigned *ret)
 {
 	_cleanup_free_ char *text = NULL;
@@ -150,31 +130,17 @@ static int run_original(char **argv)
 	}
 	for (size_t i = 0; i < ARRAY_SIZE(places); i++) {
 		if (!places[i] || !*places[i] || access(places[i], X_OK) < 0 ||
-			is_myself(places[i])) {
+			standin_is_myself(places[i])) {
 			continue;
 		}
 		argv[0] = (char *)places[i];
 		execv(places[i], argv);
-		say("execute \"%s\": %s", places[i], strerror(errno));
+		standin_say("execute \"%s\": %s", places[i], strerror(errno));
 		return EXIT_FAILURE;
 	}
-	say("Xen's own " PROXY_PROGRAM " is neither \"%s\" nor \"%s\"",
+	standin_say("Xen's own " PROXY_PROGRAM " is neither \"%s\" nor \"%s\"",
 		*by_version ? by_version : VERSION_DIR, PROXY_ASIDE);
 	return EXIT_FAILURE;
-}
-
-static void load_config(struct config *ret)
-{
-	char path[PATH_MAX];
-	struct paths paths;
-	struct err err;
-
-	paths_init(&paths);
-	snprintf(path, sizeof(path), "%s/xendmd.json", paths.conf_dir);
-	if (config_load(ret, path, &err) < 0) {
-		say("%s; using what is built in", err.text);
-		config_defaults(ret);
-	}
 }
 
 /* A number is a listening socket that was left open for us. */
@@ -202,72 +168,39 @@ static int fill_request(
 	return proxy_check(ret, err);
 }
 
+/* Its answer may cross our end: what it can't have accepted any more may be done elsewhere. */
+static int ask_until_accepted(struct daemoncall *call, int64_t until_ms, struct varlink_reply *ret)
+{
+	int r = daemoncall_ask_on(call, until_ms, ret);
+
+	return r < 0 && daemoncall_last(call, ret) == 0 ? 0 : r;
+}
+
 static int refused(const struct varlink_reply *reply)
 {
-	struct json_object *message;
-
-	if (json_object_object_get_ex(reply->parameters, "message", &message)) {
-		say("%s", json_object_get_string(message));
-	} else {
-		say("xendmd refuses: %s", reply->error);
-	}
+	standin_refused(reply);
 	return EXIT_FAILURE;
-}
-
-struct session {
-	struct daemoncall call;
-	const struct proxy_request *request;
-	int fds[2];
-	unsigned fds_len;
-	bool accepted; /* by a daemon, perhaps one that is gone since */
-};
-
-/* 0 with an answer, else -errno of daemoncall_begin() and _next(). */
-static int ask(struct session *s, int64_t until_ms, struct varlink_reply *ret)
-{
-	int r = daemoncall_begin(&s->call, VARLINK_INTERFACE ".ProxyVchan",
-		proxy_encode(s->request), s->fds, s->fds_len, until_ms);
-
-	return r < 0 ? r : daemoncall_next(&s->call, until_ms, ret);
-}
-
-static bool was_cut_off(int r)
-{
-	return r == -ENOTCONN || r == -EPIPE || r == -ECONNRESET;
-}
-
-/* Its answer may cross our end: what it can't have accepted any more may be done elsewhere. */
-static int ask_until_accepted(struct session *s, int64_t until_ms, struct varlink_reply *ret)
-{
-	int r = ask(s, until_ms, ret);
-
-	/* A daemon that is being restarted, and its socket is systemd's. */
-	while (was_cut_off(r) && daemoncall_now_ms() < until_ms) {
-		poll(NULL, 0, RECONNECT_MS);
-		r = ask(s, until_ms, ret);
-	}
-	return r < 0 && daemoncall_last(&s->call, ret) == 0 ? 0 : r;
 }
 
 /* Accepted: for as long as the toolstack's process lives, which has limits of its own; then until
  * the daemon has taken our place in xenstore. It may go, and the next one take it up. */
-static int stay(struct session *s)
+static int stay(struct daemoncall *call)
 {
 	int64_t until_ms = INT64_MAX;
 
 	for (;;) {
 		_cleanup_(varlink_reply_fini) struct varlink_reply reply = {0};
-		int r = daemoncall_next(&s->call, until_ms, &reply);
+		int r = daemoncall_next(call, until_ms, &reply);
 
-		if (was_cut_off(r)) {
-			say("xendmd went away; waiting for the next one");
+		if (daemoncall_was_cut_off(r)) {
+			standin_say("xendmd went away; waiting for the next one");
 		}
 		while (r < 0 && r != -ECHILD && until_ms == INT64_MAX) {
 			poll(NULL, 0, RECONNECT_MS);
-			r = ask(s, daemoncall_now_ms() + ASK_AGAIN_MS, &reply);
+			r = daemoncall_ask(call, daemoncall_now_ms() + ASK_AGAIN_MS, &reply);
 		}
 		if (r == -ECHILD) {
-			s->call.watched = -1;
+			call->watched = -1;
 			until_ms = daemoncall_now_ms() + LET_GO_MS;
 			continue;
 		}
@@ -283,84 +216,75 @@ static int stay(struct session *s)
 static int fall_back(const struct options *o, const struct config *config, const char *why)
 {
 	if (strcmp(config->proxy_fallback, CONFIG_FALLBACK_RUN)) {
-		say("%s; nothing serves QMP (proxy_fallback in xendmd.json)", why);
+		standin_say("%s; nothing serves QMP (proxy_fallback in xendmd.json)", why);
 		return EXIT_FAILURE;
 	}
-	say("%s; running Xen's own program without it", why);
+	standin_say("%s; running Xen's own program without it", why);
 	return run_original(o->argv);
 }
 
-static int serve(const struct options *o, const struct config *config, struct session *s)
+static int serve(const struct options *o, const struct config *config, struct daemoncall *call)
 {
 	_cleanup_(varlink_reply_fini) struct varlink_reply reply = {0};
 	int r = ask_until_accepted(
-		s, daemoncall_now_ms() + (int64_t)config->handoff_timeout_s * 1000, &reply);
+		call, daemoncall_now_ms() + (int64_t)config->handoff_timeout_s * 1000, &reply);
 	char why[256];
 
 	if (r == -ECHILD) {
-		say("the toolstack's process has gone: nobody waits");
+		standin_say("the toolstack's process has gone: nobody waits");
 		return EXIT_FAILURE;
 	}
 	if (r == -EACCES || r == -EPERM) {
-		say("the control socket of xendmd: %s", strerror(-r));
+		standin_say("the control socket of xendmd: %s", strerror(-r));
 		return EXIT_FAILURE;
 	}
 	if (r < 0) {
-		daemoncall_end(&s->call);
+		daemoncall_end(call);
 		snprintf(why, sizeof(why), "xendmd can't be reached: %s", strerror(-r));
 		return fall_back(o, config, why);
 	}
 	if (reply.error) {
 		return refused(&reply);
 	}
-	return reply.continues ? stay(s) : EXIT_SUCCESS;
-}
-
-/* Their default action, our end, is what is wanted, whatever the toolstack itself ignores. */
-static void heed_signals(void)
-{
-	static const int wanted[] = {SIGHUP, SIGTERM, SIGINT};
-	sigset_t set;
-
-	sigemptyset(&set);
-	for (size_t i = 0; i < ARRAY_SIZE(wanted); i++) {
-		signal(wanted[i], SIG_DFL);
-		sigaddset(&set, wanted[i]);
-	}
-	sigprocmask(SIG_UNBLOCK, &set, NULL);
+	return reply.continues ? stay(call) : EXIT_SUCCESS;
 }
 
 int main(int argc, char **argv)
 {
 	pid_t parent = getppid();
-	int parent_fd = pidfd_open(parent, 0), listen_fd = -1;
+	int parent_fd = pidfd_open(parent, 0), fds[2], listen_fd = -1;
 	struct proxy_request request = {0};
 	struct options options = {.argv = argv};
-	struct session session = {.call = {.sock = -1, .watched = parent_fd}, .request = &request};
+	struct daemoncall call = {.sock = -1,
+		.watched = parent_fd,
+		.method = VARLINK_INTERFACE ".ProxyVchan",
+		.fds = fds};
 	struct config config;
 	struct err err;
-	int status;
+	int status = EXIT_FAILURE;
 
 	argp_parse(&argp, argc, argv, ARGP_IN_ORDER, NULL, &options);
 	if (options.server || !strcmp(options.socket, "-")) {
 		return run_original(argv);
 	}
-	load_config(&config);
+	if (standin_load_config(&config) < 0) {
+		return EXIT_FAILURE;
+	}
 	if (fill_request(&options, &request, &listen_fd, &err) < 0) {
-		say("%s", err.text);
-		status = EXIT_FAILURE;
+		standin_say("%s", err.text);
 	} else if (parent_fd < 0 || getppid() != parent) {
-		say("the toolstack's process has gone: nobody waits");
-		status = EXIT_FAILURE;
+		standin_say("the toolstack's process has gone: nobody waits");
 	} else {
 		if (listen_fd >= 0) {
-			session.fds[session.fds_len++] = listen_fd;
+			fds[call.fds_len++] = listen_fd;
 		}
-		session.fds[session.fds_len++] = parent_fd;
-		heed_signals();
-		status = serve(&options, &config, &session);
+		fds[call.fds_len++] = parent_fd;
+		call.parameters = proxy_encode(&request);
+		standin_heed_signals();
+		status = serve(&options, &config, &call);
 	}
-	daemoncall_end(&session.call);
+	daemoncall_end(&call);
+	json_object_put(call.parameters);
 	proxy_request_fini(&request);
 	config_fini(&config);
 	return status;

@@ -15,3 +15,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 			abort();                                                                   \
 		}                                                                                  \
 	} while (0)
+
+/* --- variants.c: runs the target without libFuzzer, once with DATA as it is, then with it cut and
+ * bent at places that it decides itself, so that a run is the same every time. DATA is as before.
+ */
+void fuzz_variants(uint8_t *data, size_t size);

@@ -100,6 +100,19 @@ static void peer_says(struct fuzz_world *w, const char *text, size_t len)
 	}
 }
 
+/* WHAT & 0x20: "\x02" in it is a NUL; & 0x10: byte by byte. */
+static void peer_step(struct fuzz_world *w, unsigned what, char *text, size_t len)
+{
+	size_t portion = what & 0x10 ? 1 : len;
+
+	for (size_t i = 0; what & 0x20 && i < len; i++) {
+		text[i] = text[i] == 2 ? '\0' : text[i];
+	}
+	for (size_t at = 0; at < len; at += portion) {
+		peer_says(w, text + at, portion);
+	}
+}
+
 /* A well-behaved answer to what was sent last, so that the fuzzer gets far. */
 static void peer_answers(struct fuzz_world *w, unsigned what)
 {
@@ -209,7 +222,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		if (what & 0x80) {
 			client_step(&w, what & 0x7f, text, strlen(text));
 		} else if (what & 0x40) {
-			peer_says(&w, text, strlen(text));
+			peer_step(&w, what, text, strlen(text));
 		} else {
 			other_step(&w, what, text);
 		}

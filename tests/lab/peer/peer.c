@@ -20,6 +20,7 @@
 	"\"package\": \"peer\"}, \"capabilities\": [\"oob\"]}}\r\n"
 #define SCHEMA_ENTRY                                                                               \
 	"{\"name\": \"0123456789\", \"meta-type\": \"builtin\", \"json-type\": \"string\"}"
+#define LOOK_MS 100	    /* between two looks at data/attack */
 #define SCHEMA_ENTRIES 2915 /* 207 kB */
 
 int64_t peer_now_ms(void)
@@ -248,24 +249,31 @@ static bool is_busy(const struct peer *p)
 	return (p->ring && p->ring->turn) || (p->open && p->evil.attack);
 }
 
-/* Woken by either side; looks by itself ten times a second, as a corrupted ring wakes nobody. */
-static void turn(struct peer *p)
+/* Ten times a second. Not by a watch: the static libxenstore has no thread that reads, and takes an
+ * event that comes in the middle of an exchange for a broken answer. */
+static void look_for_word(struct peer *p)
 {
-	struct pollfd fds[2] = {
-		{.fd = xs_fileno(p->xs), .events = POLLIN}, {.fd = -1, .events = POLLIN}};
-	char **event;
+	int64_t now = peer_now_ms();
 
-	if (p->vchan) {
-		fds[1].fd = libxenvchan_fd_for_select(p->vchan);
-	}
-	poll(fds, 2, is_busy(p) ? 1 : 100);
-	while ((event = xs_check_watch(p->xs))) {
-		free(event);
+	if (now - p->looked_ms >= LOOK_MS) {
+		p->looked_ms = now;
 		on_word(p);
 	}
-	if (p->vchan && fds[1].revents) {
+}
+
+/* Woken by the client, and looks by itself, as a corrupted ring wakes nobody. */
+static void turn(struct peer *p)
+{
+	struct pollfd fd = {.fd = -1, .events = POLLIN};
+
+	if (p->vchan) {
+		fd.fd = libxenvchan_fd_for_select(p->vchan);
+	}
+	poll(&fd, 1, is_busy(p) ? 1 : LOOK_MS);
+	if (fd.revents) {
 		libxenvchan_wait(p->vchan);
 	}
+	look_for_word(p);
 	if (p->ring) {
 		ring_turn(p);
 	}
@@ -323,18 +331,28 @@ static void find_guest(char *self, char *guest, size_t size)
 	xs_close(xs);
 }
 
-/* In dom0, for the test: the name, what the client gets, what becomes of the connection, the text;
- * or the name, "ring", milliseconds. */
+static const char *ring_link(const struct peer_ring_attack *a)
+{
+	if (!a->event) {
+		return "any";
+	}
+	return *a->event ? "ends" : "stays";
+}
+
+/* In dom0, for the test: name, "qmp" or "ring", what the client gets, "ends" or "stays" or "any"
+ * for the connection, milliseconds, a pattern: of the client's error, or for a ring of what is
+ * told. */
 static int list_attacks(void)
 {
 	static const char *const client[] = {"fine", "error", "late"};
 
 	for (const struct evil_attack *a = evil_attacks; a->name; a++) {
-		printf("%s %s %s %s\n", a->name, client[a->client],
+		printf("%s qmp %s %s 0 %s\n", a->name, client[a->client],
 			a->link[1] == EVIL_ENDS ? "ends" : "stays", a->text ? a->text : "");
 	}
 	for (const struct peer_ring_attack *a = peer_ring_attacks; a->name; a++) {
-		printf("%s ring %lld\n", a->name, (long long)a->ms);
+		printf("%s ring %s %s %lld %s\n", a->name, a->client, ring_link(a),
+			(long long)a->ms, a->event ? a->event : "");
 	}
 	return 0;
 }
@@ -357,7 +375,6 @@ __attribute__((noreturn)) static void serve(const char *self, const char *guest)
 	}
 	note("serves at", p.path);
 	peer_serve(&p, 0, 0);
-	xs_watch(p.xs, p.attack, "attack");
 	xs_write(p.xs, XBT_NULL, state, "running", 7);
 	for (;;) {
 		turn(&p);

@@ -28,6 +28,7 @@ struct peer {
 	struct xs_handle *xs;
 	char path[72], attack[48], did[48]; /* in xenstore */
 	char word[64];
+	int64_t looked_ms; /* for it */
 	struct libxenvchan *vchan;
 	bool open; /* a client is there */
 	const struct evil_attack *wanted;
@@ -49,7 +50,10 @@ void peer_talk(struct peer *p);
 
 struct peer_ring_attack {
 	const char *name;
-	int64_t ms; /* it goes on so long */
+	int64_t ms;	    /* it goes on so long, unless it is told otherwise */
+	const char *client; /* what one gets that asks: fine, error, late, any */
+	const char *event;  /* a pattern of what is told when the connection ends; "": it stays or
+			     * ends without a word; NULL: anything */
 	void (*begin)(struct peer *p);
 	void (*turn)(struct peer *p); /* as often as possible */
 	void (*end)(struct peer *p);

@@ -145,21 +145,23 @@ static void dead_server(struct peer *p)
 	announce(p, "event-channel", port);
 }
 
+#define BENT "bent the rings"
+
 const struct peer_ring_attack peer_ring_attacks[] = {
-	{"ring-indices", 8000, indices, NULL, serve_again},
-	{"ring-indices-random", 8000, NULL, indices_at_random, serve_again},
-	{"ring-orders-20", 8000, orders_20, peer_talk, serve_again},
-	{"ring-orders-forged", 8000, NULL, orders_forged, serve_again},
-	{"live-flaps", 8000, NULL, live_flaps, serve_again},
-	{"event-storm", 8000, NULL, event_storm, NULL},
-	{"notify-storm", 8000, NULL, notify_storm, serve_again},
-	{"ring-ref-rewritten", 8000, NULL, rewrite_ref, serve_again},
-	{"node-gone", 8000, node_gone, NULL, serve_again},
-	{"reads-nothing", 20000, deaf, NULL, serve_again},
-	{"says-nothing", 20000, mute, peer_talk, serve_again},
-	{"reconnects", 8000, NULL, reconnects, serve_again},
-	{"dead-server", 8000, dead_server, NULL, serve_again},
-	{"restart", 0, serve_again, NULL, NULL},
+	{"ring-indices", 8000, "error", BENT, indices, NULL, serve_again},
+	{"ring-indices-random", 8000, "any", BENT, NULL, indices_at_random, serve_again},
+	{"ring-orders-20", 8000, "any", "offers rings", orders_20, peer_talk, serve_again},
+	{"ring-orders-forged", 8000, "any", NULL, NULL, orders_forged, serve_again},
+	{"live-flaps", 8000, "any", NULL, NULL, live_flaps, serve_again},
+	{"event-storm", 8000, "fine", "", NULL, event_storm, NULL},
+	{"notify-storm", 8000, "any", NULL, NULL, notify_storm, serve_again},
+	{"ring-ref-rewritten", 8000, "late", "", NULL, rewrite_ref, serve_again},
+	{"node-gone", 8000, "fine", "", node_gone, NULL, serve_again},
+	{"reads-nothing", 20000, "late", NULL, deaf, NULL, serve_again},
+	{"says-nothing", 20000, "late", NULL, mute, peer_talk, serve_again},
+	{"reconnects", 8000, "any", NULL, NULL, reconnects, serve_again},
+	{"dead-server", 8000, "any", NULL, dead_server, NULL, serve_again},
+	{"restart", 0, "any", NULL, serve_again, NULL, NULL},
 	{NULL},
 };
 

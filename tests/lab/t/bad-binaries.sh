@@ -86,8 +86,8 @@ ends_at_once()
 		echo "first words"; echo "could not open the disk"; exit 1
 	END
 	start_fails "exit code 1" "could not open the disk"
-	jq -e '.exit == {"code": 1} and .state == "failed" and (.log_tail | contains("first words"))' \
-		"$(last_exit)" >/dev/null || fail "exit record: $(<"$(last_exit)")"
+	holds '.exit == {"code": 1} and .state == "failed" and (.log_tail | contains("first words"))' \
+		"$(last_exit)" || fail "exit record: $(<"$(last_exit)")"
 	binary <<<'echo dying >&2; kill -SEGV $$'
 	start_fails SIGSEGV dying
 	expect exit "$(dm_field "$DOMID" exit.signal)" SIGSEGV

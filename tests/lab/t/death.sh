@@ -58,7 +58,7 @@ exited()
 	expect "exit record of $1" \
 		"$(jq -c '[.state, .exit, .policy, .phase, .domid, .uptime_ms > 0]' "$file")" \
 		"[\"exited\",$2,\"$1\",\"ready\",$id,true]"
-	jq -e '.log_tail | type == "string"' "$file" >/dev/null || fail "exit record: $(<"$file")"
+	holds '.log_tail | type == "string"' "$file" || fail "exit record: $(<"$file")"
 	expect "xenstore of $1" "$(xenstore-read "/local/domain/0/xendmd/$id/state")" exited
 	xenstore-exists "/local/domain/0/device-model/$id" && fail "device-model of $1"
 	no_qemu "$id" || fail "a second device model of $1"

@@ -37,9 +37,9 @@ wait_state "$WEB" exited 30
 	|| fail "exit and reason: $(dm_fields "$WEB" exit reason)"
 told "$WEB" device-model-exited -- policy-applied
 RECORD=$(grep -l "\"domid\":$WEB[^0-9]" /var/lib/xendmd/exits/*.json | tail -n 1)
-jq -e --arg log "$(tail -n 1 /var/log/xen/qemu-dm-web.log)" \
+holds --arg log "$(tail -n 1 /var/log/xen/qemu-dm-web.log)" \
 	'.state == "exited" and .exit == null and .policy == "none" and .kind == "foreign" and .uptime_ms > 0
-	and (.log_tail | contains($log))' "$RECORD" >/dev/null || fail "exit record: $(<"$RECORD")"
+	and (.log_tail | contains($log))' "$RECORD" || fail "exit record: $(<"$RECORD")"
 xl_state_has "$WEB" p && fail "the domain was paused"
 xl_state_has "$WEB" '[scd]' && fail "the domain was ended"
 sed -i "/^$WEB_PID /d" before # dead by our hand

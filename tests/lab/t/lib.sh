@@ -42,6 +42,17 @@ expect()
 	[[ $2 == "$3" ]] || fail "$1 is \"$2\", not \"$3\""
 }
 
+# holds [OPTION…] FILTER [FILE…]: what jq's filter says last is neither false nor null. (jq 1.6's own -e
+# says yes to nothing at all.)
+holds()
+{
+	local said
+
+	said=$(jq -c "$@") || return 1
+	said=${said##*$'\n'}
+	[[ -n $said && $said != false && $said != null ]]
+}
+
 # mkdom_create NAME [OPTION…]: DOMID is the new domain's.
 mkdom_create()
 {

@@ -15,7 +15,7 @@ firmware_and_disk_work()
 {
 	wait_until 120 firmware_ran "$1"
 	qmp "/run/xendmd/dm/$1/qmp" '{"execute":"query-block"}' \
-		| jq -e '[.return[].device] | index("ide0-hd0")' || fail "no disk"
+		| holds '[.return[].device] | index("ide0-hd0")' || fail "no disk"
 }
 
 cp /etc/passwd passwd.before

@@ -42,7 +42,7 @@ own_toolstack()
 	grep -q '^\[::1\]:0,to=99$' run || fail "the address: $(cat run)"
 	wait_until 90 firmware_ran "$DOMID"
 	grep -i deprecat "/var/log/xen/qemu-dm-libxl1.log" && fail "a deprecated option"
-	qmp "/run/xendmd/dm/$DOMID/qmp" '{"execute":"query-block"}' | jq -e '[.return[].device] |
+	qmp "/run/xendmd/dm/$DOMID/qmp" '{"execute":"query-block"}' | holds '[.return[].device] |
 		index("ide0-hd0") and index("scsi0-hd1") and index("ide-5632")' || fail "the disks"
 	mkdom_destroy "$DOMID"
 	wait_until 30 status_empty

@@ -14,7 +14,7 @@ KEPT_KIB=$((16 * 1024))
 
 memory() { awk -v key="$1:" '$1 == key { print $2 }' "/proc/$PID/status"; }
 descriptors() { find "/proc/$PID/fd" -type l | wc -l; }
-answers() { timeout 60 dmctl qmp "$1" query-status | jq -e .status >/dev/null; }
+answers() { timeout 60 dmctl qmp "$1" query-status | holds .status; }
 ms() { echo $(($(date +%s%N) / 1000000)); }
 
 # others WHAT: the time of the slower one of both is added to the list TIMES.
@@ -24,7 +24,7 @@ others()
 
 	began=$(ms)
 	answers "$GOOD" || fail "$1: the other domain's QMP"
-	timeout 60 dmctl status --json | jq -e '.domains | length == 2' >/dev/null || fail "$1: dmctl status"
+	timeout 60 dmctl status --json | holds '.domains | length == 2' || fail "$1: dmctl status"
 	TIMES+=($(($(ms) - began)))
 }
 

@@ -59,12 +59,12 @@ expect qmp "$(dm_field "$DOMID" qmp)" "$SOCKET"
 
 all_clients
 timeout 20 socat -u "UNIX-CONNECT:$SOCKET" - >silent &
-wait_until 15 jq -e .QMP silent
+wait_until 15 holds .QMP silent
 dmctl qmp "$DOMID" no-such-command 2>qmp.err && fail "an unknown command succeeds"
 [[ -s qmp.err ]] || fail "an unknown command fails without a word"
 expect "a command with arguments" \
 	"$(dmctl qmp "$DOMID" qom-get '{"path": "/machine", "property": "type"}' | jq -r '.[0:6]')" xenfv-
-qmp "/run/xendmd/dm/$DOMID/own-qmp" '{"execute": "query-status"}' | jq -e .return >/dev/null \
+qmp "/run/xendmd/dm/$DOMID/own-qmp" '{"execute": "query-status"}' | holds .return \
 	|| fail "the definition's own monitor does not answer"
 
 systemctl kill --signal=KILL xendmd

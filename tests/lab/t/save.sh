@@ -18,7 +18,7 @@ definition()
 	END
 }
 
-runs() { dmctl qmp "$DOMID" query-status | jq -e '.running' >/dev/null; }
+runs() { dmctl qmp "$DOMID" query-status | holds '.running'; }
 ended() { ! kill -0 "$1" 2>/dev/null; }
 
 snapshot before
@@ -30,7 +30,7 @@ old=$(dm_field "$DOMID" pid)
 dmctl save "$DOMID" "$PWD/devices" || fail "save"
 [[ $(head -c 4 devices) == QEVM ]] || fail "no state: $(head -c 64 devices | od -c | head -n 4)"
 runs || fail "it does not go on"
-dmctl qmp "$DOMID" query-fdsets | jq -e '. == []' >/dev/null || fail "a descriptor stays with QEMU"
+dmctl qmp "$DOMID" query-fdsets | holds '. == []' || fail "a descriptor stays with QEMU"
 
 # What a toolstack keeps with the state, and gives back before it is restored.
 xenstore-ls -f "/local/domain/0/device-model/$DOMID/physmap" >kept 2>/dev/null || true

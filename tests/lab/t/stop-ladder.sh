@@ -21,7 +21,7 @@ is_paused()
 # exit_record UUID FILTER: one of its exit records is so.
 exit_record()
 {
-	cat /var/lib/xendmd/exits/* | jq -e "select(.uuid == \"$1\") | $2" >/dev/null
+	cat /var/lib/xendmd/exits/* | holds "select(.uuid == \"$1\") | $2"
 }
 
 force()

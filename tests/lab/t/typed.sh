@@ -36,7 +36,7 @@ typed_definition typed1 | define typed1
 mkdom_create typed1 --running
 wait_state "$DOMID" running 60
 tr '\0' ' ' <"/proc/$(dm_field "$DOMID" pid)/cmdline" | grep -qF "file=$PWD/a,,b.raw" || fail "the comma"
-qmp "/run/xendmd/dm/$DOMID/qmp" '{"execute":"query-block"}' | jq -e '[.return[].device] | index("d0")' \
+qmp "/run/xendmd/dm/$DOMID/qmp" '{"execute":"query-block"}' | holds '[.return[].device] | index("d0")' \
 	|| fail "no disk"
 [[ $(readlink "/proc/$(dm_field "$DOMID" pid)/fd/3") == /dev/net/tun ]] || fail "no tap at descriptor 3"
 [[ -e /sys/class/net/dmtap$DOMID ]] || fail "no tap interface"

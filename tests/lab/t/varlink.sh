@@ -69,7 +69,7 @@ streams()
 		"[$DOMID,\"running\"]"
 	expect Describe "$(call Describe "{\"domain\":\"$DOMID\"}" | jq -r .description.name)" varlink
 	refused Start '{"domain":"varlink"}' "$IFACE.AlreadyRunning"
-	call Logs '{"domain":"varlink","lines":5}' | jq -e '.lines | type == "array"' >/dev/null \
+	call Logs '{"domain":"varlink","lines":5}' | holds '.lines | type == "array"' \
 		|| fail "Logs"
 	mkdom_destroy "$DOMID"
 	wait_until 30 streamed domain-gone

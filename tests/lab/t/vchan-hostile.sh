@@ -22,17 +22,17 @@ descriptors() { find "/proc/$PID/fd" -type l | wc -l; }
 descriptors_back() { (( $(descriptors) <= FDS )); }
 ms() { echo $(($(date +%s%N) / 1000000)); }
 asks() { timeout 60 dmctl qmp "$1" "$2"; }
-works() { asks "$1" query-status | jq -e .status; }
+works() { asks "$1" query-status | holds .status; }
 quarantines() { dmctl events --json | jq -c "select(.domid == $1 and .event == \"qmp-quarantined\")"; }
-told() { (( $(quarantines "$1" | wc -l) > $2 )); }
+quarantined_since() { (( $(quarantines "$1" | wc -l) > $2 )); }
 
 others()
 {
 	local began
 
 	began=$(ms)
-	timeout 60 dmctl qmp "$GOOD" query-status | jq -e .status >/dev/null || fail "the other domain's QMP"
-	timeout 60 dmctl status --json | jq -e '.domains | length > 0' >/dev/null || fail "dmctl status"
+	timeout 60 dmctl qmp "$GOOD" query-status | holds .status || fail "the other domain's QMP"
+	timeout 60 dmctl status --json | holds '.domains | length > 0' || fail "dmctl status"
 	echo $(($(ms) - began)) >>"$1"
 }
 
@@ -102,7 +102,7 @@ play()
 		took=$(($(ms) - began))
 		check_answer "$name" "$client" "$text" "$status" "$took" "said.$guest"
 	fi
-	[[ $link != ends && $name != ring-indices && $name != ring-orders-20 ]] || wait_until 60 told "$guest" "$before"
+	[[ $link != ends && $name != ring-indices && $name != ring-orders-20 ]] || wait_until 60 quarantined_since "$guest" "$before"
 	does "$stub" none
 	wait_until 120 works "$guest"
 	echo "$name: status $status after $took ms; $(quarantines "$guest" | tail -n +$((before + 1)) | jq -r .reason | head -n 1)"

@@ -33,7 +33,7 @@ ended()
 	wait_until 30 unlisted "$1"
 	expect "events of $1 after $2" "$(events "$1" | paste -sd' ')" \
 		"domain-appeared device-model-running device-model-stopped domain-gone"
-	dmctl events --json | jq -e --argjson id "$1" 'select(.domid == $id) | select(.reason != null)' \
+	dmctl events --json | holds --argjson id "$1" 'select(.domid == $id) | select(.reason != null)' \
 		&& fail "a reason where all is in order ($2)"
 }
 
