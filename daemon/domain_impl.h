@@ -21,6 +21,7 @@
 #include "lib/config.h"
 #include "lib/definition.h"
 #include "lib/log.h"
+#include "lib/received.h"
 #include "proto/record.h"
 #include "proto/xenlayout.h"
 
@@ -99,6 +100,7 @@ struct domain {
 	bool ended;	 /* a process was started and has ended; the exit record is due */
 	bool state_seen; /* xenstore's state was "running" while probing */
 	bool qmp_ok;
+	bool inmigrate; /* it was found so, and ready */
 
 	uint64_t xs_request; /* 0: none in flight */
 	struct process *process;
@@ -109,10 +111,12 @@ struct domain {
 	struct monitor *monitor;
 	struct qmp_server *qmp[_QMP_CLASS_MAX]; /* the sockets of its clients; NULL: none */
 	LIST_HEAD(, qmp_call) qmp_calls;
-	struct domain_save *save; /* under way */
+	struct domain_save *save;	    /* under way */
+	struct domain_migration *migration; /* likewise */
 	struct dmlog *log;
-	int log_fd, listen_fd; /* between prepare and spawn */
-	size_t files_len;      /* descriptors that dm-launch opens for it */
+	int log_fd, listen_fd;	   /* between prepare and spawn */
+	size_t files_len;	   /* of its definition */
+	struct received *received; /* of them, with the start that is under way; NULL: none */
 	struct domain_libxl_fd libxl_fds[DOMAIN_LIBXL_SOCKETS]; /* likewise */
 
 	/* what follows the start; "r" has of it what survives us */
@@ -203,6 +207,16 @@ int domain_monitor_fd(const struct domain *d); /* the monitor's number in the de
 /* domain_launch.c */
 void domain_spawn(struct domain *d);
 void domain_note_cgroup(struct domain *d);
+/* domain_received.c */
+/* A start of DEF needs what only a caller has; the reason says so. */
+bool domain_waits_for_files(struct domain *d, const struct definition *def);
+/* Are FILES (may be NULL) what DEF (may be NULL) asks for? */
+int domain_check_received(const struct domain *d, const struct definition *def,
+	const struct received *files, struct err *err);
+/* Adds to FDS those of FILES that were received. */
+int domain_received_fds(const struct domain *d, const struct openfiles *files,
+	struct launch_fd *fds, unsigned *len, struct err *err);
+void domain_close_received(struct domain *d);
 /* domain_ask.c; then domain_prepared_files() or domain_start_failed() */
 void domain_ask(struct domain *d);
 void domain_prepared_files(struct domain *d);
@@ -242,6 +256,11 @@ int domain_qmp_serve_fd(
 void domain_drop_monitor(struct domain *d);
 /* Says why nothing can be asked of its device model: -ESRCH. */
 int domain_no_qmp(const struct domain *d, struct err *err);
+/* As domain_qmp(), for CLASS; with THEN (a literal; NULL: none) it gets the answer of that, which
+ * is sent when COMMAND has been done. */
+int domain_qmp_then(struct domain *d, enum qmp_class class, const char *command,
+	struct json_object *arguments, const char *then, struct control_call *call,
+	struct err *err);
 /* domain_save.c: a save under way has failed. */
 void domain_save_drop(struct domain *d);
 /* And that ends as well. */
@@ -254,6 +273,21 @@ void domain_qmp_audit(void *ctx, int pid, const struct qmpmux_audit *audit);
 /* For show; NULL: no session. */
 struct json_object *domain_qmp_json(const struct domain *d);
 void domain_write_state(struct domain *d);
+
+/* domain_migrate*.c */
+int domain_migrate_busy(const struct domain *d, struct err *err); /* -EBUSY: one is under way */
+/* Whoever waits gets CODE and WHY; nothing more is done, and the record stays as it is. */
+void domain_migrate_end(struct domain *d, int code, const char *why);
+/* The device model ends, and one that is under way with it. */
+void domain_migrate_drop(struct domain *d);
+/* The monitor is ready (again), and it runs. */
+void domain_migrate_connected(struct domain *d);
+/* The machine runs again: it is none that was migrated away any more. */
+void domain_migrate_resumed(struct domain *d);
+void domain_migrate_forget(struct domain *d);
+/* For show and status; NULL: nothing. */
+struct json_object *domain_migrate_json(const struct domain *d);
+const char *domain_migrate_word(const struct domain *d);
 
 /* domain_libxl.c: the sockets of libxl and libxenstat. */
 /* While preparing: we listen at libxl's paths; changes r.argv, fills libxl_fds. */
