@@ -9,6 +9,7 @@
 . "$(dirname "$0")/lib.sh"
 
 SECRET=geheim-4711
+trap 'status=$?; xl destroy secret 2>/dev/null; (exit "$status"); cleanup_test' EXIT
 
 # Debian 12's QEMU has no DES, so it is not asked for a password, and what it would answer to
 # "change-vnc-password" is said by a go-between at the monitor that is used.
@@ -123,7 +124,7 @@ begin()
 	wait_until 120 answers
 	expect "libxl's word to clients in domain 0" "$(node console/vnc-pass)" "$SECRET"
 	expect "the vfb's password" "$(xenstore-read "/local/domain/0/backend/vfb/$DOMID/0/vncpasswd")" "$SECRET"
-	expect "what it may read" "$(ask_console xs read $(paths name console/vnc-port))" "secret $(node console/vnc-port) "
+	expect "what it may read" "$(ask_console xs read $(paths name console/vnc-port))" "secret $(node console/vnc-port)"
 }
 
 end()
@@ -139,7 +140,7 @@ snapshot before
 echo "== libxl alone: nothing of it is touched"
 begin "$PWD/qemu-with-des"
 expect kind "$(dm_field "$DOMID" kind)" foreign
-expect "the passwords as it reads them" "$(ask_console xs read $(places))" "$SECRET $SECRET !EACCES "
+expect "the passwords as it reads them" "$(ask_console xs read $(places))" "$SECRET $SECRET !EACCES"
 [[ $(found) == "2 of "* ]] || fail "nodes with the password: $(found)"
 end
 
@@ -148,9 +149,9 @@ define secret <<<"{\"match\": {\"name\": \"secret\"}, \"kind\": \"qemu\", \"bina
 begin /usr/libexec/xendmd/dm-handoff
 expect source "$(dm_field "$DOMID" source)" handoff
 tr '\0' ' ' <"/proc/$(dm_field "$DOMID" pid)/cmdline" | grep -q 'machine xenpv' || fail "no xenpv QEMU"
-expect "the passwords as it reads them" "$(ask_console xs read $(places))" "!EACCES !EACCES !EACCES "
+expect "the passwords as it reads them" "$(ask_console xs read $(places))" "!EACCES !EACCES !EACCES"
 expect "its device model's nodes" "$(ask_console xs read "/local/domain/0/device-model/$DOMID" \
-	"/local/domain/0/device-model/$DOMID/state" "/local/domain/0/xendmd/$DOMID/state")" "!EACCES !EACCES !EACCES "
+	"/local/domain/0/device-model/$DOMID/state" "/local/domain/0/xendmd/$DOMID/state")" "!EACCES !EACCES !EACCES"
 # That of qemu-dm is libxl's or ours to write where qemu-dm runs; where it doesn't there is none.
 xenstore-exists "$(node vm)/vncpasswd" && fail "a password for a qemu-dm that is not there"
 FOUND=$(found)
@@ -161,10 +162,10 @@ echo "== an upgrade: what an earlier xendmd left open"
 for path in $(places | cut -d' ' -f1,2); do
 	xenstore-chmod "$path" n0 "r$DOMID"
 done
-expect "the passwords as it reads them" "$(ask_console xs read $(places))" "$SECRET $SECRET !EACCES "
+expect "the passwords as it reads them" "$(ask_console xs read $(places))" "$SECRET $SECRET !EACCES"
 systemctl restart xendmd
 wait_state "$DOMID" running
-wait_until 30 eval '[[ $(ask_console xs read $(places)) == "!EACCES !EACCES !EACCES " ]]'
+wait_until 30 eval '[[ $(ask_console xs read $(places)) == "!EACCES !EACCES !EACCES" ]]'
 end
 undefine secret
 snapshot_same before 30
