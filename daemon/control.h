@@ -20,6 +20,7 @@ struct events;
 struct control;
 struct proxy;
 struct handoff;
+struct received;
 
 /* A call that is answered later. It outlives its client; completing it then does nothing. */
 struct control_call;
@@ -46,9 +47,9 @@ struct control_backend {
 	/* Path of the log (malloc'd); -ENODATA where there is none. */
 	int (*log_path)(void *ctx, const char *who, char **ret, struct err *err);
 	/* These take CALL over when they return 0 and complete it later. TEXT NULL: the matching
-	 * definition. */
+	 * definition. FILES (may be NULL) are taken over, also on failure. */
 	int (*start)(void *ctx, const char *who, const char *text, size_t len,
-		struct control_call *call, struct err *err);
+		struct received *files, struct control_call *call, struct err *err);
 	int (*stop)(
 		void *ctx, const char *who, bool force, struct control_call *call, struct err *err);
 	/* HANDOFF is taken over when 0 is returned; its call is the one to complete. */

@@ -8,6 +8,7 @@
 #include "lib/cleanup.h"
 #include "lib/limits.h"
 #include "lib/log.h"
+#include "lib/received.h"
 #include "daemon/control_private.h"
 
 /*
@@ -169,12 +170,35 @@ void call_taken_or_failed(struct control_call *call, int r, const struct err *er
 	}
 }
 
+/* NULL where neither names nor descriptors came. */
+static int take_files(struct control_call *call, struct json_object *names, struct received **ret,
+	struct err *err)
+{
+	struct control_fds *fds = call->fds;
+	int r;
+
+	if (fds && fds->lost) {
+		return err_set(err, -ENOBUFS, "file descriptors that came with the call were lost");
+	}
+	if (!fds && !names) {
+		return 0;
+	}
+	r = received_new(ret, names, fds ? fds->fds : NULL, fds ? fds->len : 0, err);
+	if (r == 0 && fds) {
+		fds->len = 0;
+	}
+	return r == -EINVAL || r == -E2BIG ? (err->code = -EIO) : r;
+}
+
 static void do_start(struct control_call *call, struct json_object *parameters)
 {
 	const char *who = NULL, *text = NULL;
+	struct json_object *names = NULL;
 	const struct varlink_param params[] = {{"domain", VARLINK_STRING, true, &who},
-		{"definition", VARLINK_STRING, false, &text}};
+		{"definition", VARLINK_STRING, false, &text},
+		{"files", VARLINK_ARRAY, false, &names}};
 	struct control *control = control_of(call);
+	struct received *files = NULL;
 	struct err err = {0};
 	int r;
 
@@ -182,7 +206,11 @@ static void do_start(struct control_call *call, struct json_object *parameters)
 		return;
 	}
 	call->taken = true;
-	r = control->backend->start(control->ctx, who, text, text ? strlen(text) : 0, call, &err);
+	r = take_files(call, names, &files, &err);
+	if (r == 0) {
+		r = control->backend->start(
+			control->ctx, who, text, text ? strlen(text) : 0, files, call, &err);
+	}
 	call_taken_or_failed(call, r, &err);
 }
 

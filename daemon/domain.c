@@ -332,6 +332,7 @@ static void free_fds(struct domain *d)
 	close_p(&d->log_fd);
 	close_p(&d->listen_fd);
 	domain_libxl_close_fds(d);
+	domain_close_received(d);
 }
 
 struct domain *domain_new(const struct domain_services *services, const struct domain_ops *ops,
@@ -480,13 +481,16 @@ static void take_backends(struct domain *d, struct definition *def)
 		d, def, domain_handoff_is_source(d) ? DOMAIN_SOURCE_HANDOFF : DOMAIN_SOURCE_START);
 }
 
-int domain_start(
-	struct domain *d, struct definition *def, struct control_call *call, struct err *err)
+int domain_start(struct domain *d, struct definition *def, struct received *files,
+	struct control_call *call, struct err *err)
 {
 	int r = check_start(d, err);
 
 	if (r == 0) {
 		r = check_definition(d, def, err);
+	}
+	if (r == 0) {
+		r = domain_check_received(d, def, files, err);
 	}
 	if (r < 0) {
 		return r;
@@ -498,6 +502,8 @@ int domain_start(
 		domain_take_definition(d, def);
 	}
 	d->r.restarts = 0;
+	domain_close_received(d);
+	d->received = files;
 	d->start_call = call;
 	domain_post(d, DOMAIN_EV_START);
 	return 0;

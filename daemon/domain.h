@@ -31,6 +31,7 @@ struct paths;
 struct proxy;
 struct qmp_policy;
 struct qmp_total;
+struct received;
 struct record;
 struct scope_bus;
 struct store;
@@ -116,9 +117,10 @@ bool domain_proxy_leave(const struct domain *d, struct xs_batch *batch);
 /* At start-up, of domain DOMID's run directory, in which no domain's record is: a proxy's is, of a
  * domain that lives. If of one that does not, its sockets are removed. */
 bool domain_proxy_survives(const struct domain_services *s, uint32_t domid);
-/* CALL is taken over when 0 is returned and completed when the device model runs or has ended. */
-int domain_start(
-	struct domain *d, struct definition *def, struct control_call *call, struct err *err);
+/* CALL is taken over when 0 is returned and completed when the device model runs or has ended.
+ * FILES (NULL: none) is taken over then as well. */
+int domain_start(struct domain *d, struct definition *def, struct received *files,
+	struct control_call *call, struct err *err);
 int domain_stop(struct domain *d, bool force, struct control_call *call, struct err *err);
 
 /* One QMP command. CALL as above; ROOT may send more than the members of group xendmd. */

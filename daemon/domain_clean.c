@@ -40,6 +40,7 @@ void domain_abort(struct domain *d)
 	close_p(&d->log_fd);
 	close_p(&d->listen_fd);
 	domain_libxl_close_fds(d);
+	domain_close_received(d);
 	if (d->state == DOMAIN_QUEUED) {
 		d->ops->on_unqueue(d->ops_ctx, d);
 	}

@@ -28,10 +28,10 @@ static void fill_status(const struct domain *d, struct dm_status *ret)
 			       ? NULL
 			       : domain_qmp_path(d, QMP_CLASS_ADMIN),
 		.log = d->r.log,
-		.reason =
-			d->r.state == DM_EXITED || d->r.state == DM_FAILED || d->r.state == DM_LOST
-				? d->r.reason
-				: NULL,
+		.reason = d->r.state == DM_EXITED || d->r.state == DM_FAILED ||
+					  d->r.state == DM_LOST || d->state == DOMAIN_WAITING
+				  ? d->r.reason
+				  : NULL,
 		.exit = d->r.exit,
 	};
 	memcpy(ret->uuid, d->uuid, sizeof(ret->uuid));

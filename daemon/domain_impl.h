@@ -21,6 +21,7 @@
 #include "lib/config.h"
 #include "lib/definition.h"
 #include "lib/log.h"
+#include "lib/received.h"
 #include "proto/record.h"
 #include "proto/xenlayout.h"
 
@@ -111,8 +112,9 @@ struct domain {
 	LIST_HEAD(, qmp_call) qmp_calls;
 	struct domain_save *save; /* under way */
 	struct dmlog *log;
-	int log_fd, listen_fd; /* between prepare and spawn */
-	size_t files_len;      /* descriptors that dm-launch opens for it */
+	int log_fd, listen_fd;	   /* between prepare and spawn */
+	size_t files_len;	   /* of its definition */
+	struct received *received; /* of them, with the start that is under way; NULL: none */
 	struct domain_libxl_fd libxl_fds[DOMAIN_LIBXL_SOCKETS]; /* likewise */
 
 	/* what follows the start; "r" has of it what survives us */
@@ -203,6 +205,16 @@ int domain_monitor_fd(const struct domain *d); /* the monitor's number in the de
 /* domain_launch.c */
 void domain_spawn(struct domain *d);
 void domain_note_cgroup(struct domain *d);
+/* domain_received.c */
+/* A start of DEF needs what only a caller has; the reason says so. */
+bool domain_waits_for_files(struct domain *d, const struct definition *def);
+/* Are FILES (may be NULL) what DEF (may be NULL) asks for? */
+int domain_check_received(const struct domain *d, const struct definition *def,
+	const struct received *files, struct err *err);
+/* Adds to FDS those of FILES that were received. */
+int domain_received_fds(const struct domain *d, const struct openfiles *files,
+	struct launch_fd *fds, unsigned *len, struct err *err);
+void domain_close_received(struct domain *d);
 /* domain_ask.c; then domain_prepared_files() or domain_start_failed() */
 void domain_ask(struct domain *d);
 void domain_prepared_files(struct domain *d);

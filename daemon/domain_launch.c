@@ -305,7 +305,9 @@ void domain_spawn(struct domain *d)
 	int r = plan_launch(d, &env, &plan, &err);
 
 	params.files = plan.files;
-
+	if (r == 0) {
+		r = domain_received_fds(d, &plan.files, fds, &params.fds_len, &err);
+	}
 	if (is_restricted_as_libxl(d)) {
 		restrict_as_libxl(&params);
 	}
@@ -322,6 +324,7 @@ void domain_spawn(struct domain *d)
 	close_p(&d->log_fd);
 	close_p(&d->listen_fd);
 	domain_libxl_close_fds(d);
+	domain_close_received(d);
 	if (d->handoff) {
 		handoff_close_fds(d->handoff);
 	}

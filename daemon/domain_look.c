@@ -100,6 +100,9 @@ static enum domain_event event_of_definition(struct domain *d)
 		domain_set_reason(d, "%s", err.text);
 		return DOMAIN_EV_FOUND_BAD;
 	}
+	if (domain_waits_for_files(d, def)) {
+		return DOMAIN_EV_FOUND_WAIT;
+	}
 	return DOMAIN_EV_FOUND_START;
 }
 

@@ -10,6 +10,7 @@
 #include "lib/cleanup.h"
 #include "lib/log.h"
 #include "lib/parse.h"
+#include "lib/received.h"
 #include "proto/qmppolicy.h"
 #include "proto/varlink.h"
 
@@ -163,9 +164,10 @@ static int matching_definition(
 }
 
 static int backend_start(void *ctx, const char *who, const char *text, size_t len,
-	struct control_call *call, struct err *err)
+	struct received *given, struct control_call *call, struct err *err)
 {
 	_cleanup_definition_ struct definition *def = NULL;
+	_cleanup_received_ struct received *files = given;
 	struct manager *m = ctx;
 	struct domain *d;
 	int r = manager_find_who(m, who, &d, err);
@@ -183,7 +185,11 @@ static int backend_start(void *ctx, const char *who, const char *text, size_t le
 		return err_set(err, -EINVAL, "%s: its \"match\" is not domain %u",
 			definition_path(def), domain_domid(d));
 	}
-	return domain_start(d, def, call, err);
+	r = domain_start(d, def, files, call, err);
+	if (r == 0) {
+		files = NULL;
+	}
+	return r;
 }
 
 static int backend_stop(

@@ -377,9 +377,10 @@ static int resolve(struct json_object *file, const char *name, const struct subs
 	const char *given;
 	int r;
 
-	if (!file || json_object_object_get_ex(file, "received", NULL)) {
-		return err_set(err, -EOPNOTSUPP,
-			"files.%s: such a file comes with a call, and none came", name);
+	if (json_object_object_get_ex(file, "received", NULL)) {
+		return openfiles_add(ret, OPENFILE_RECEIVED, name) < 0
+			       ? err_set(err, -ENOMEM, "out of memory")
+			       : 0;
 	}
 	how = how_of(file, &given);
 	r = subst_expand(given, values, LIMIT_ARG_BYTES, &text, err);

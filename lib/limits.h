@@ -96,6 +96,7 @@
 
 #define LIMIT_CONTROL_CLIENTS 64
 #define LIMIT_CONTROL_FDS 253	   /* with one call; what the kernel passes at once (SCM_MAX_FD) */
+#define LIMIT_RECEIVED_FILES 64	   /* of one start; a queue of a tap each */
 #define LIMIT_CONTROL_ROOT_SHARE 8 /* one place in so many is kept for root */
 #define LIMIT_CONTROL_MESSAGE_BYTES                                                                \
 	(2 * 1024 * 1024)			    /* a definition of LIMIT_JSON_BYTES, escaped */

@@ -28,6 +28,7 @@ static const char *const names[_OPENFILE_MAX] = {
 	[OPENFILE_TAP_QUEUE] = "tap-queue",
 	[OPENFILE_MACVTAP] = "macvtap",
 	[OPENFILE_LISTEN] = "listen",
+	[OPENFILE_RECEIVED] = "received",
 };
 
 const char *openfile_how_name(enum openfile_how how)
@@ -152,6 +153,8 @@ int openfile_open(const struct openfile *file, int *ret_fd, struct err *err)
 	int fd;
 
 	switch (file->how) {
+	case OPENFILE_RECEIVED:
+		return err_set(err, -EBADF, "\"%s\" is to be received", file->name);
 	case OPENFILE_TAP:
 	case OPENFILE_TAP_QUEUE:
 		fd = open_tap(file, err);

@@ -20,7 +20,8 @@ enum openfile_how {
 	OPENFILE_TAP,	    /* a tap interface of that name, made if it is not there */
 	OPENFILE_TAP_QUEUE, /* one queue of several of it */
 	OPENFILE_MACVTAP,
-	OPENFILE_LISTEN, /* a unix socket at that path; a stale one is replaced */
+	OPENFILE_LISTEN,   /* a unix socket at that path; a stale one is replaced */
+	OPENFILE_RECEIVED, /* open already, passed beside the list; NAME is the definition's */
 	_OPENFILE_MAX
 };
 const char *openfile_how_name(enum openfile_how how);
@@ -40,5 +41,6 @@ struct openfiles {
 int openfiles_add(struct openfiles *files, enum openfile_how how, const char *name);
 void openfiles_fini(struct openfiles *files);
 
-/* RET_FD is the caller's (CLOEXEC). ERR says what was done, its code why that failed. */
+/* Not for those that were received. RET_FD is the caller's (CLOEXEC). ERR says what was done, its
+ * code why that failed. */
 int openfile_open(const struct openfile *file, int *ret_fd, struct err *err);

@@ -60,10 +60,35 @@ static int check_strings(const struct strv *v, const char *key, struct err *err)
 	return 0;
 }
 
-static bool is_file(const struct launchspec *spec, int number)
+/* NUMBER is one that dm-launch opens. */
+static bool is_opened(const struct launchspec *spec, int number)
 {
-	return number >= OPENFILE_FIRST_FD &&
-	       (size_t)(number - OPENFILE_FIRST_FD) < spec->files.len;
+	size_t i = (size_t)(number - OPENFILE_FIRST_FD);
+
+	return number >= OPENFILE_FIRST_FD && i < spec->files.len &&
+	       spec->files.items[i].how != OPENFILE_RECEIVED;
+}
+
+static bool has_fd(const struct launchspec *spec, int number)
+{
+	for (unsigned i = 0; i < spec->fds_len; i++) {
+		if (spec->fds[i].to == number) {
+			return true;
+		}
+	}
+	return false;
+}
+
+static int check_received(const struct launchspec *spec, struct err *err)
+{
+	for (size_t i = 0; i < spec->files.len; i++) {
+		if (spec->files.items[i].how == OPENFILE_RECEIVED &&
+			!has_fd(spec, OPENFILE_FIRST_FD + (int)i)) {
+			return err_set(err, -EINVAL, "no descriptor for the received file \"%s\"",
+				spec->files.items[i].name);
+		}
+	}
+	return 0;
 }
 
 static int check_fds(const struct launchspec *spec, struct err *err)
@@ -78,14 +103,14 @@ static int check_fds(const struct launchspec *spec, struct err *err)
 				spec->fds[i].from, spec->fds[i].to);
 		}
 		for (unsigned j = 0; j <= i; j++) {
-			if (j == i ? is_file(spec, spec->fds[i].to)
+			if (j == i ? is_opened(spec, spec->fds[i].to)
 				   : spec->fds[j].to == spec->fds[i].to) {
 				return err_set(err, -EINVAL, "two descriptors for number %d",
 					spec->fds[i].to);
 			}
 		}
 	}
-	return 0;
+	return check_received(spec, err);
 }
 
 static int check(const struct launchspec *spec, struct err *err)

@@ -36,7 +36,8 @@ struct launchspec {
 	struct strv argv, env;
 	struct launchspec_fd *fds;
 	unsigned fds_len;
-	/* Opened by dm-launch, which may wait for them: descriptors from OPENFILE_FIRST_FD on. */
+	/* Opened by dm-launch, which may wait for them: descriptors from OPENFILE_FIRST_FD on.
+	 * Those that were received are among FDS as well. */
 	struct openfiles files;
 	struct launchspec_rlimit *rlimits;
 	unsigned rlimits_len;

@@ -305,9 +305,6 @@ static void test_build_fails(void **state)
 			"d.json: gives no command line: it waits for a handoff"},
 		{"\"kind\": \"none\", \"argv\": []", -ENODATA,
 			"d.json: gives no command line: its kind is \"none\""},
-		{"\"kind\": \"qemu\", \"argv\": [\"@f\"], \"files\": {\"f\": {\"received\": true}}",
-			-EOPNOTSUPP,
-			"d.json: files.f: such a file comes with a call, and none came"},
 		{"\"kind\": \"qemu\", \"qemu\": {\"name\": \"$NAME\"}", -EINVAL,
 			"d.json: qemu: \"$NAME\": \"$NAME\" has no value here at column 1"},
 		{"\"libxl\": {\"c_info\": {\"type\": \"hvm\"}, \"b_info\": {\"type.hvm\": "

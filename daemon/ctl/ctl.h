@@ -11,6 +11,8 @@
 
 #include <json-c/json.h>
 
+#include "lib/strv.h"
+
 /* Exit status: contract section 4. */
 enum { CTL_DONE = 0, CTL_FAILED = 1, CTL_USAGE = 2, CTL_NO_DOMAIN = 3, CTL_UNREACHABLE = 4 };
 
@@ -21,7 +23,8 @@ struct ctl_options {
 	uint64_t since, lines;
 	uint32_t domid, stubdom_id; /* 0: not given */
 	const char *definition;
-	char **args; /* what is not an option */
+	struct strv fds; /* NAME=PATH or NAME=NUMBER each */
+	char **args;	 /* what is not an option */
 	int args_len;
 };
 

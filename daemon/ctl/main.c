@@ -34,7 +34,8 @@ static const struct verb {
 	{"show", "j", 1, 1, "DOMAIN [--json]", "all that is known of one", verb_show},
 	{"events", "jfs", 0, 0, "[--follow] [--since SEQ] [--json]", "what happened", verb_events},
 	{"logs", "fn", 1, 1, "DOMAIN [--follow] [--lines N]", "the device model's log", verb_logs},
-	{"start", "jd", 1, 1, "DOMAIN [--definition FILE]", "start a device model", verb_start},
+	{"start", "jdP", 1, 1, "DOMAIN [--definition FILE] [--fd NAME=PATH-OR-NUMBER]...",
+		"start a device model", verb_start},
 	{"stop", "jF", 1, 1, "DOMAIN [--force]", "end a device model", verb_stop},
 	{"qmp", "j", 2, 3, "DOMAIN COMMAND [ARGUMENTS-JSON]", "one QMP command", verb_qmp},
 	{"save", "j", 2, 2, "DOMAIN FILE", "the device model's state into a file", verb_save},
@@ -55,6 +56,7 @@ static const struct option all_options[] = {
 	{"since", required_argument, NULL, 's'},
 	{"lines", required_argument, NULL, 'n'},
 	{"definition", required_argument, NULL, 'd'},
+	{"fd", required_argument, NULL, 'P'},
 	{"domid", required_argument, NULL, 'D'},
 	{"stubdom-id", required_argument, NULL, 'S'},
 	{"help", no_argument, NULL, 'h'},
@@ -114,6 +116,19 @@ static int number_option(const struct verb *verb, const char *name, uint64_t max
 	return CTL_DONE;
 }
 
+/* One of several NAME=VALUE. */
+static int list_option(const struct verb *verb, const char *name, struct strv *list)
+{
+	const char *equals = strchr(optarg, '=');
+
+	if (!equals || equals == optarg || !equals[1]) {
+		ctl_fail(CTL_USAGE, "--%s takes NAME=VALUE", name);
+		return verb_usage(verb);
+	}
+	strv_add(list, optarg);
+	return strv_status(list) < 0 ? ctl_fail(CTL_FAILED, "out of memory") : CTL_DONE;
+}
+
 static int take_option(const struct verb *verb, int letter, struct ctl_options *o)
 {
 	uint64_t number = 0;
@@ -138,6 +153,8 @@ static int take_option(const struct verb *verb, int letter, struct ctl_options *
 	case 'd':
 		o->definition = optarg;
 		return CTL_DONE;
+	case 'P':
+		return list_option(verb, "fd", &o->fds);
 	case 's':
 		o->has_since = true;
 		return number_option(verb, "since", INT64_MAX, &o->since);
@@ -243,6 +260,7 @@ int main(int argc, char **argv)
 		return CTL_USAGE;
 	}
 	status = run_verb(argc - optind, argv + optind, &o);
+	strv_fini(&o.fds);
 	if (fflush(stdout) == EOF || ferror(stdout)) {
 		return ctl_fail(CTL_FAILED, "writing the output: %s", strerror(errno));
 	}

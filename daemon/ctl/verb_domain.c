@@ -12,19 +12,20 @@
 #include "proto/varlink.h"
 #include "daemon/ctl/client.h"
 #include "daemon/ctl/ctl.h"
+#include "daemon/ctl/openfd.h"
 #include "daemon/ctl/print.h"
 #include "daemon/ctl/text.h"
 
 /* PARAMETERS get the domain. What changes something may take as long as a device model takes; the
  * daemon has a deadline for each of its steps. */
-static int act(
-	const struct ctl_options *options, const char *method, struct json_object *parameters)
+static int act_with_fds(const struct ctl_options *options, const char *method,
+	struct json_object *parameters, const int *fds, unsigned fds_len)
 {
 	struct json_object *reply = NULL;
 	int r;
 
 	json_object_object_add(parameters, "domain", json_object_new_string(options->args[0]));
-	r = ctl_call(options, method, parameters, CTL_NO_TIMEOUT, &reply);
+	r = ctl_call_with_fds(options, method, parameters, fds, fds_len, CTL_NO_TIMEOUT, &reply);
 	if (r == CTL_DONE && options->json) {
 		print_json(reply);
 	}
@@ -32,8 +33,15 @@ static int act(
 	return r;
 }
 
+static int act(
+	const struct ctl_options *options, const char *method, struct json_object *parameters)
+{
+	return act_with_fds(options, method, parameters, NULL, 0);
+}
+
 int verb_start(const struct ctl_options *options)
 {
+	_cleanup_(openfds_fini) struct openfds files = {0};
 	_cleanup_free_ char *text = NULL;
 	struct json_object *parameters;
 	size_t len = 0;
@@ -45,12 +53,19 @@ int verb_start(const struct ctl_options *options)
 			return r;
 		}
 	}
+	r = openfds_open(&files, &options->fds);
+	if (r != CTL_DONE) {
+		return r;
+	}
 	parameters = json_object_new_object();
+	if (files.len) {
+		json_object_object_add(parameters, "files", openfds_names(&options->fds));
+	}
 	if (text) {
 		json_object_object_add(
 			parameters, "definition", json_object_new_string_len(text, len));
 	}
-	return act(options, "Start", parameters);
+	return act_with_fds(options, "Start", parameters, files.fds, files.len);
 }
 
 int verb_stop(const struct ctl_options *options)

@@ -160,6 +160,9 @@ static void open_files(int sock, struct launchspec *spec)
 		struct launchspec_fd *next = &spec->fds[spec->fds_len];
 		struct err err;
 
+		if (spec->files.items[i].how == OPENFILE_RECEIVED) {
+			continue;
+		}
 		if (openfile_open(&spec->files.items[i], &next->from, &err) < 0) {
 			die(sock, err.code, "%s", err.text);
 		}

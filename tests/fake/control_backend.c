@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/received.h"
 #include "proto/status.h"
 
 static const struct dm_status web1 = {.domid = 3,
@@ -104,11 +105,13 @@ static int fake_log_path(void *ctx, const char *who, char **ret, struct err *err
 }
 
 static int fake_start(void *ctx, const char *who, const char *text, size_t len,
-	struct control_call *call, struct err *err)
+	struct received *files, struct control_call *call, struct err *err)
 {
 	struct fake_backend *fake = ctx;
 
 	fake->starts++;
+	snprintf(fake->file, sizeof(fake->file), "%s", files ? files->names.items[0] : "");
+	received_free(files);
 	if (is(&web1, who)) {
 		return err_set(err, -EALREADY, "domain 3 has a device model");
 	}

@@ -13,6 +13,7 @@ struct fake_backend {
 	struct config config;
 	char log[256]; /* path of the log of every domain */
 	unsigned lists, starts, stops, reloads;
+	char file[32];		      /* the first that came with the last start */
 	bool defer;		      /* start keeps its call */
 	struct control_call *waiting; /* kept by start */
 	struct handoff *handoff;      /* kept, accepted */
