@@ -9,6 +9,7 @@
  */
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include <json-c/json.h>
 
@@ -20,6 +21,7 @@ struct events;
 struct control;
 struct proxy;
 struct handoff;
+struct migrate_request;
 struct received;
 
 /* A call that is answered later. It outlives its client; completing it then does nothing. */
@@ -28,6 +30,9 @@ struct control_call;
 void control_complete(struct control_call *call, struct json_object *parameters);
 /* The first of several answers: the call was accepted. */
 void control_accept(struct control_call *call);
+/* One more of several answers, PARAMETERS (taken over), where the caller asked for such. Its client
+ * may be gone after it, and CALL be completed by what control_on_gone() named. */
+void control_progress(struct control_call *call, struct json_object *parameters);
 /* For a call that was taken: its client went away before it was completed. FN may complete it. */
 void control_on_gone(struct control_call *call, void (*fn)(void *ctx), void *ctx);
 /* Ends the client without an answer to CALL, which is freed. */
@@ -61,6 +66,16 @@ struct control_backend {
 		struct json_object *arguments, struct control_call *call, struct err *err);
 	/* FD is taken over, also on failure. */
 	int (*save)(void *ctx, const char *who, int fd, struct control_call *call, struct err *err);
+	/* A migration (daemon/domain.h). REQUEST's descriptor is taken over, also on failure. */
+	int (*migrate)(void *ctx, const char *who, struct migrate_request *request,
+		struct control_call *call, struct err *err);
+	int (*migrate_cancel)(
+		void *ctx, const char *who, struct control_call *call, struct err *err);
+	/* These complete with {"return": …}. */
+	int (*balloon)(void *ctx, const char *who, uint64_t mib, struct control_call *call,
+		struct err *err);
+	int (*query)(void *ctx, const char *who, bool root, const char *what,
+		struct control_call *call, struct err *err);
 	int (*restart)(void *ctx, const char *who, struct control_call *call, struct err *err);
 	/* {"definitions":N,"errors":[{"path":…,"message":…}]} */
 	int (*reload)(void *ctx, struct json_object **ret, struct err *err);

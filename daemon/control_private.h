@@ -127,6 +127,13 @@ int call_take_one_fd(struct control_call *call, struct err *err);
 void method_render(struct control_call *call, struct json_object *parameters);
 void method_check(struct control_call *call, struct json_object *parameters);
 
+/* Handlers of Migrate, MigrateIncoming, MigrateCancel, Balloon and Query (control_migrate.c). */
+void method_migrate(struct control_call *call, struct json_object *parameters);
+void method_migrate_incoming(struct control_call *call, struct json_object *parameters);
+void method_migrate_cancel(struct control_call *call, struct json_object *parameters);
+void method_balloon(struct control_call *call, struct json_object *parameters);
+void method_query(struct control_call *call, struct json_object *parameters);
+
 /* Handlers of Handoff (control_handoff.c) and ProxyVchan (control_proxy.c). */
 void method_handoff(struct control_call *call, struct json_object *parameters);
 void method_proxy_vchan(struct control_call *call, struct json_object *parameters);

@@ -195,6 +195,7 @@ static void do_queue(struct domain *d)
 	d->policy = NULL;
 	*d->warning = 0;
 	domain_follow_reset(d);
+	domain_migrate_forget(d);
 	domain_phase(d, "queued");
 	d->ops->on_queue(d->ops_ctx, d);
 }
@@ -386,6 +387,7 @@ void domain_detach(struct domain *d)
 	d->launcher = launcher_free(d->launcher);
 	d->asker = helperproc_free(d->asker);
 	d->destroyer = helperproc_detach(d->destroyer);
+	domain_migrate_end(d, -ECANCELED, "xendmd is stopping; the migration goes on");
 	domain_qmp_close(d);
 	d->log = dmlog_unwatch(d->log);
 	d->process = process_free(d->process);

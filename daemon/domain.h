@@ -130,6 +130,27 @@ int domain_qmp(struct domain *d, bool root, const char *command, struct json_obj
 /* The device model's state into FD (taken over). CALL as above. */
 int domain_save(struct domain *d, int fd, struct control_call *call, struct err *err);
 
+/* A migration out of its machine, or (INCOMING) into one that waits for it. */
+struct migrate_request {
+	const char *target; /* "fd" or "exec:COMMAND" (proto/migration.h) */
+	struct json_object *capabilities, *parameters; /* borrowed; may be NULL */
+	int fd;					       /* -1: none */
+	bool incoming;
+	bool detach; /* answer as soon as it has begun */
+};
+/* REQUEST's descriptor is taken over in any case, CALL as above: it is told of the progress and
+ * completed when the migration has ended. */
+int domain_migrate(struct domain *d, struct migrate_request *request, struct control_call *call,
+	struct err *err);
+/* CALL is completed when it has ended; fails when it was completed first. */
+int domain_migrate_cancel(struct domain *d, struct control_call *call, struct err *err);
+
+/* One of a list of questions that change nothing (domain_query.c); answers {"return": …}. */
+int domain_query(
+	struct domain *d, bool root, const char *what, struct control_call *call, struct err *err);
+/* Tells the balloon, and answers with what it says then: {"return": {"actual": BYTES}}. */
+int domain_balloon(struct domain *d, uint64_t mib, struct control_call *call, struct err *err);
+
 uint32_t domain_domid(const struct domain *d);
 const uint8_t *domain_uuid(const struct domain *d);
 const char *domain_name(const struct domain *d); /* NULL: not known */

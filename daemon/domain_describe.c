@@ -33,6 +33,7 @@ static void fill_status(const struct domain *d, struct dm_status *ret)
 				  ? d->r.reason
 				  : NULL,
 		.exit = d->r.exit,
+		.migration = domain_migrate_word(d),
 	};
 	memcpy(ret->uuid, d->uuid, sizeof(ret->uuid));
 	if (d->stub) {
@@ -155,6 +156,7 @@ struct json_object *domain_describe_json(const struct domain *d)
 	json_object_object_add(json, "on_exit", json_object_new_string(on_exit_name(d->r.on_exit)));
 	json_object_object_add(json, "confinement", NULL);
 	json_object_object_add(json, "qmp_session", domain_qmp_json(d));
+	json_object_object_add(json, "migration", domain_migrate_json(d));
 	json_object_object_add(
 		json, "cgroup", d->r.cgroup ? json_object_new_string(d->r.cgroup) : NULL);
 	json_object_object_add(json, "hypervisor", hypervisor_json(&d->dom));

@@ -100,6 +100,7 @@ struct domain {
 	bool ended;	 /* a process was started and has ended; the exit record is due */
 	bool state_seen; /* xenstore's state was "running" while probing */
 	bool qmp_ok;
+	bool inmigrate; /* it was found so, and ready */
 
 	uint64_t xs_request; /* 0: none in flight */
 	struct process *process;
@@ -110,7 +111,8 @@ struct domain {
 	struct monitor *monitor;
 	struct qmp_server *qmp[_QMP_CLASS_MAX]; /* the sockets of its clients; NULL: none */
 	LIST_HEAD(, qmp_call) qmp_calls;
-	struct domain_save *save; /* under way */
+	struct domain_save *save;	    /* under way */
+	struct domain_migration *migration; /* likewise */
 	struct dmlog *log;
 	int log_fd, listen_fd;	   /* between prepare and spawn */
 	size_t files_len;	   /* of its definition */
@@ -254,6 +256,11 @@ int domain_qmp_serve_fd(
 void domain_drop_monitor(struct domain *d);
 /* Says why nothing can be asked of its device model: -ESRCH. */
 int domain_no_qmp(const struct domain *d, struct err *err);
+/* As domain_qmp(), for CLASS; with THEN (a literal; NULL: none) it gets the answer of that, which
+ * is sent when COMMAND has been done. */
+int domain_qmp_then(struct domain *d, enum qmp_class class, const char *command,
+	struct json_object *arguments, const char *then, struct control_call *call,
+	struct err *err);
 /* domain_save.c: a save under way has failed. */
 void domain_save_drop(struct domain *d);
 /* And that ends as well. */
@@ -266,6 +273,21 @@ void domain_qmp_audit(void *ctx, int pid, const struct qmpmux_audit *audit);
 /* For show; NULL: no session. */
 struct json_object *domain_qmp_json(const struct domain *d);
 void domain_write_state(struct domain *d);
+
+/* domain_migrate*.c */
+int domain_migrate_busy(const struct domain *d, struct err *err); /* -EBUSY: one is under way */
+/* Whoever waits gets CODE and WHY; nothing more is done, and the record stays as it is. */
+void domain_migrate_end(struct domain *d, int code, const char *why);
+/* The device model ends, and one that is under way with it. */
+void domain_migrate_drop(struct domain *d);
+/* The monitor is ready (again), and it runs. */
+void domain_migrate_connected(struct domain *d);
+/* The machine runs again: it is none that was migrated away any more. */
+void domain_migrate_resumed(struct domain *d);
+void domain_migrate_forget(struct domain *d);
+/* For show and status; NULL: nothing. */
+struct json_object *domain_migrate_json(const struct domain *d);
+const char *domain_migrate_word(const struct domain *d);
 
 /* domain_libxl.c: the sockets of libxl and libxenstat. */
 /* While preparing: we listen at libxl's paths; changes r.argv, fills libxl_fds. */

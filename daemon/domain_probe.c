@@ -25,13 +25,15 @@ static struct qmp_start_mode start_mode(const struct domain *d)
 	return (struct qmp_start_mode){
 		.stopped = dmopt_has(&d->r.argv, "-S"),
 		.incoming = incoming != NULL,
-		.incoming_defer = incoming && !strcmp(incoming, "defer"),
+		.incoming_later = d->r.incoming_later,
 	};
 }
 
+/* One that waits for a migration writes it when that has come. */
 static bool writes_state(const struct domain *d)
 {
-	return !dmopt_has(&d->r.argv, "-S") && !dmopt_has(&d->r.argv, "-xen-domid-restrict");
+	return (dmopt_is_xen(&d->r.argv) || domain_is_old(d)) && !d->inmigrate &&
+	       !dmopt_has(&d->r.argv, "-S") && !dmopt_has(&d->r.argv, "-xen-domid-restrict");
 }
 
 static void check_ready(struct domain *d)
@@ -88,6 +90,7 @@ static void on_status(void *ctx, struct json_object *body, const struct err *err
 	}
 	if (qmp_readiness(json_object_get_string(value), &mode) == QMP_READY) {
 		d->qmp_ok = true;
+		d->inmigrate = !strcmp(json_object_get_string(value), "inmigrate");
 		check_ready(d);
 		return;
 	}
@@ -105,6 +108,7 @@ static void on_monitor_ready(void *ctx)
 		ask_status(d);
 	} else if (d->state == DOMAIN_RUNNING) {
 		domain_follow_connected(d);
+		domain_migrate_connected(d);
 	}
 }
 

@@ -19,7 +19,10 @@
 /* A call of the control socket that waits for its answer. */
 struct qmp_call {
 	LIST_ENTRY(qmp_call) entry; /* domain::qmp_calls */
+	struct domain *d;
 	struct control_call *call;
+	enum qmp_class class;
+	const char *then; /* the command whose answer it gets; NULL: that of the first */
 };
 
 static bool is_open(const struct domain *d)
@@ -112,6 +115,7 @@ void domain_drop_monitor(struct domain *d)
 		end_call(LIST_FIRST(&d->qmp_calls), NULL, &err);
 	}
 	domain_save_drop(d);
+	domain_migrate_drop(d);
 	for (int i = 0; i < _QMP_CLASS_MAX; i++) {
 		if (d->qmp[i]) {
 			qmp_server_detach(d->qmp[i]);
@@ -128,9 +132,30 @@ void domain_qmp_close(struct domain *d)
 	}
 }
 
+static void on_answer(void *ctx, struct json_object *body, const struct err *err);
+
+static int send(
+	struct qmp_call *c, const char *command, struct json_object *arguments, struct err *err)
+{
+	const struct qmpmux_call wanted = {.class = c->class,
+		.command = command,
+		.arguments = arguments,
+		.fn = on_answer,
+		.ctx = c};
+
+	return qmpmux_call(monitor_mux(c->d->monitor), &wanted, loop_monotonic_ms(), NULL, err);
+}
+
 static void on_answer(void *ctx, struct json_object *body, const struct err *err)
 {
-	end_call(ctx, body, err);
+	struct qmp_call *c = ctx;
+	struct err failed;
+
+	if (err || !c->then) {
+		end_call(c, body, err);
+	} else if (send(c, TAKE_PTR(c->then), NULL, &failed) < 0) {
+		end_call(c, NULL, &failed);
+	}
 }
 
 int domain_no_qmp(const struct domain *d, struct err *err)
@@ -143,12 +168,14 @@ int domain_no_qmp(const struct domain *d, struct err *err)
 int domain_qmp(struct domain *d, bool root, const char *command, struct json_object *arguments,
 	struct control_call *call, struct err *err)
 {
-	struct qmp_call *c;
-	const struct qmpmux_call wanted = {.class = root ? QMP_CLASS_ADMIN : QMP_CLASS_MONITOR,
-		.command = command,
-		.arguments = arguments,
-		.fn = on_answer,
-		.ctx = c = calloc(1, sizeof(*c))};
+	return domain_qmp_then(
+		d, root ? QMP_CLASS_ADMIN : QMP_CLASS_MONITOR, command, arguments, NULL, call, err);
+}
+
+int domain_qmp_then(struct domain *d, enum qmp_class class, const char *command,
+	struct json_object *arguments, const char *then, struct control_call *call, struct err *err)
+{
+	struct qmp_call *c = calloc(1, sizeof(*c));
 	int r;
 
 	if (!c) {
@@ -158,9 +185,9 @@ int domain_qmp(struct domain *d, bool root, const char *command, struct json_obj
 		free(c);
 		return domain_no_qmp(d, err);
 	}
-	c->call = call;
+	*c = (struct qmp_call){.d = d, .call = call, .class = class, .then = then};
 	LIST_INSERT_HEAD(&d->qmp_calls, c, entry);
-	r = qmpmux_call(monitor_mux(d->monitor), &wanted, loop_monotonic_ms(), NULL, err);
+	r = send(c, command, arguments, err);
 	monitor_settle(d->monitor);
 	if (r < 0) {
 		LIST_REMOVE(c, entry);
@@ -191,6 +218,9 @@ void domain_qmp_event(void *ctx, const char *name, struct json_object *data)
 
 	if (!is_open(d)) {
 		return; /* part of a start or an end, which has events of its own */
+	}
+	if (!strcmp(name, "RESUME")) {
+		domain_migrate_resumed(d);
 	}
 	json = domain_event_json(d, "qmp-event");
 	json_object_object_add(json, "qmp", json_object_new_string(name));

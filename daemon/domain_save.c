@@ -193,7 +193,7 @@ static int refuse(const struct domain *d, struct err *err)
 		return err_set(
 			err, -EBUSY, "domain %u: its state is being saved already", d->dom.domid);
 	}
-	return 0;
+	return domain_migrate_busy(d, err);
 }
 
 int domain_save(struct domain *d, int fd, struct control_call *call, struct err *err)

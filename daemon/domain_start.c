@@ -97,6 +97,13 @@ int domain_monitor_fd(const struct domain *d)
 	return d->handoff ? domain_handoff_first_fd(d) : OPENFILE_FIRST_FD + (int)d->files_len;
 }
 
+/* A state that is there is waited for. What a peer sends comes when it comes. */
+static bool incoming_later(const struct domain *d)
+{
+	return dmopt_value(&d->r.argv, "-incoming") && !d->handoff && d->def && !d->def->libxl &&
+	       !json_object_object_get_ex(d->def->json, "restore_from", NULL);
+}
+
 static void note_command_line(struct domain *d, struct plan *plan)
 {
 	strv_fini(&d->r.argv);
@@ -108,6 +115,7 @@ static void note_command_line(struct domain *d, struct plan *plan)
 	json_object_put(d->r.steps);
 	d->r.steps = TAKE_PTR(plan->qmp_steps);
 	domain_note_steps(d);
+	d->r.incoming_later = incoming_later(d);
 	if (domain_is_old(d)) {
 		return;
 	}
@@ -248,7 +256,7 @@ void domain_prepare(struct domain *d)
 
 	d->r.started_ms = loop_realtime_ms();
 	d->r.released = false;
-	d->state_seen = d->qmp_ok = false;
+	d->state_seen = d->qmp_ok = d->inmigrate = false;
 	domain_handoff_prepare(d);
 	if (prepare_files(d, &err) < 0) {
 		domain_start_failed(d, &err);

@@ -89,6 +89,15 @@ void manager_drop_proxies(struct manager *m);
 /* STUB changed: some guest's device model may be in it. */
 void manager_tell_proxies(struct manager *m, const struct toolstack_domain *stub);
 
+/* manager_migrate.c */
+int manager_migrate(void *ctx, const char *who, struct migrate_request *request,
+	struct control_call *call, struct err *err);
+int manager_migrate_cancel(void *ctx, const char *who, struct control_call *call, struct err *err);
+int manager_balloon(
+	void *ctx, const char *who, uint64_t mib, struct control_call *call, struct err *err);
+int manager_query(void *ctx, const char *who, bool root, const char *what,
+	struct control_call *call, struct err *err);
+
 /* manager_control.c */
 /* WHO is a domid, a name or a uuid, of no stub domain. -ENOENT, -EIO where two have that name. */
 int manager_find_who(struct manager *m, const char *who, struct domain **ret, struct err *err);

@@ -35,6 +35,11 @@ const char *dmopt_value(const struct strv *argv, const char *option)
 }
 
 /* Later "-machine" only add to the first one's type, or name it again. */
+bool dmopt_is_xen(const struct strv *argv)
+{
+	return dmopt_has(argv, "-xen-domid") || dmopt_has(argv, "-xen-attach");
+}
+
 bool dmopt_is_xenpv(const struct strv *argv)
 {
 	for (size_t i = 1; i + 1 < argv->len; i++) {

@@ -14,6 +14,8 @@ bool dmopt_has(const struct strv *argv, const char *option);
 /* What stands behind the first OPTION; NULL: nothing. Borrowed. */
 const char *dmopt_value(const struct strv *argv, const char *option);
 
+/* It serves a Xen guest: it was told which. */
+bool dmopt_is_xen(const struct strv *argv);
 /* The machine is xenpv: it serves the backends of a PV or PVH guest, or of a stub domain. */
 bool dmopt_is_xenpv(const struct strv *argv);
 /* The first argument that names a descriptor which the device model was to inherit: "fd=N",

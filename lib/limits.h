@@ -2,6 +2,8 @@
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
+#include <stdint.h>
+
 /*
  * Every bound that keeps a peer from growing us, with its reason. Those that an administrator may
  * change are the defaults of xendmd.json's keys; the others are fixed.
@@ -79,6 +81,18 @@
 #define LIMIT_QMP_SYNC_AGAIN_MS 2000	/* the question may be lost */
 #define LIMIT_QMP_BEAT_AGAIN_MS 10000	/* a heartbeat after one that was not answered */
 #define LIMIT_QMP_SYNC_QUESTIONS 16	/* in answer to greetings */
+
+#define LIMIT_BALLOON_MIB (INT64_C(1) << 42) /* bytes are QEMU's unit, a signed number */
+
+/* Migration (daemon/domain_migrate.c). */
+#define LIMIT_MIGRATION_OPTIONS 64	/* capabilities, and parameters, of one; QEMU has some 25 */
+#define LIMIT_MIGRATION_NAME_BYTES 64	/* of one of them */
+#define LIMIT_MIGRATION_TEXT_BYTES 1024 /* of a parameter's text: a host, a credential's id */
+#define LIMIT_MIGRATION_WORD_BYTES 32	/* QEMU's word for what it does; 19 is the longest */
+#define LIMIT_MIGRATION_COMMAND_BYTES 4096 /* of a target that is a command */
+#define LIMIT_MIGRATION_POLL_MS 100	   /* between the first two questions; doubled up to: */
+#define LIMIT_MIGRATION_POLL_MAX_MS 1000
+#define LIMIT_MIGRATION_TRIES 10 /* of a question or an undo that goes wrong, in a row */
 
 /* A vchan (docs/security.md). */
 #define LIMIT_VCHAN_RING_ORDER 14 /* 16 KiB each; servers offer 1 and 2 KiB */

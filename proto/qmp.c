@@ -319,7 +319,7 @@ enum qmp_readiness qmp_readiness(const char *status, const struct qmp_start_mode
 		return mode->stopped && mode->incoming ? QMP_READY : QMP_WAIT;
 	}
 	if (!strcmp(status, "inmigrate")) {
-		return mode->incoming_defer ? QMP_READY : QMP_WAIT;
+		return mode->incoming_later ? QMP_READY : QMP_WAIT;
 	}
 	return QMP_WAIT;
 }

@@ -78,6 +78,6 @@ enum qmp_readiness { QMP_READY, QMP_WAIT };
 struct qmp_start_mode {
 	bool stopped;	     /* -S */
 	bool incoming;	     /* -incoming */
-	bool incoming_defer; /* -incoming defer */
+	bool incoming_later; /* and nobody knows when it comes */
 };
 enum qmp_readiness qmp_readiness(const char *status, const struct qmp_start_mode *mode);

@@ -61,6 +61,7 @@ static const struct field fields[] = {
 	FIELD_LATER("restarting", BOOL, restarting),
 	FIELD_LATER("restarts", U32, restarts),
 	FIELD_LATER("directory", STRING, directory),
+	FIELD_LATER("incoming_later", BOOL, incoming_later),
 };
 
 void record_fini(struct record *r)
@@ -78,6 +79,7 @@ void record_fini(struct record *r)
 	strv_fini(&r->warnings);
 	json_object_put(r->steps);
 	json_object_put(r->all_steps);
+	json_object_put(r->migration);
 	*r = (struct record){0};
 }
 
@@ -130,6 +132,7 @@ static void encode_follow(struct json_object *json, const struct record *r)
 	json_object_object_add(json, "following", json_object_new_boolean(r->following));
 	json_object_object_add(json, "steps", json_object_get(r->steps));
 	json_object_object_add(json, "all_steps", json_object_get(r->all_steps));
+	json_object_object_add(json, "migration", json_object_get(r->migration));
 	json_object_object_add(json, "env", encode_list(&r->env));
 	json_object_object_add(json, "nodes", encode_list(&r->nodes));
 	json_object_object_add(json, "warnings", encode_list(&r->warnings));
@@ -270,14 +273,15 @@ static int decode_argv(struct json_object *json, struct strv *ret)
 	return json_object_object_get_ex(json, "argv", &list) ? decode_list(list, ret) : -EBADMSG;
 }
 
-static int decode_steps(struct json_object *json, const char *key, struct json_object **ret)
+static int decode_tree(
+	struct json_object *json, const char *key, enum json_type type, struct json_object **ret)
 {
 	struct json_object *value;
 
 	if (!json_object_object_get_ex(json, key, &value) || !value) {
 		return 0;
 	}
-	if (!json_object_is_type(value, json_type_array)) {
+	if (!json_object_is_type(value, type)) {
 		return -EBADMSG;
 	}
 	*ret = json_object_get(value);
@@ -292,8 +296,9 @@ static int decode_follow(struct json_object *json, struct record *r)
 	if (json_object_object_get_ex(json, "following", &value)) {
 		r->following = json_object_get_boolean(value);
 	}
-	if (decode_steps(json, "steps", &r->steps) < 0 ||
-		decode_steps(json, "all_steps", &r->all_steps) < 0) {
+	if (decode_tree(json, "steps", json_type_array, &r->steps) < 0 ||
+		decode_tree(json, "all_steps", json_type_array, &r->all_steps) < 0 ||
+		decode_tree(json, "migration", json_type_object, &r->migration) < 0) {
 		return -EBADMSG;
 	}
 	if (json_object_object_get_ex(json, "env", &value) && decode_list(value, &r->env) < 0) {

@@ -51,6 +51,10 @@ struct record {
 	struct json_object *all_steps; /* as "steps", all of them */
 	/* What follows the start (proto/follow). "steps" may hold passwords and goes with the last.
 	 */
+	/* Of a migration that is under way or has ended (daemon/domain_migrate_record.c); NULL:
+	 * none */
+	struct json_object *migration;
+	bool incoming_later;	   /* -incoming, from a peer: ready before it comes */
 	bool following;		   /* it is under way */
 	struct json_object *steps; /* commands that are not answered yet; NULL: none */
 	struct strv nodes;	   /* what was written below /local/domain/G */

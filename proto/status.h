@@ -67,6 +67,7 @@ struct dm_status {
 	int64_t since_ms; /* 0: null */
 	int64_t start_ms; /* duration; negative: null */
 	const char *qmp, *log, *reason;
+	const char *migration; /* "active", "incoming", or "completed": it stays paused */
 	struct exit_info exit;
 };
 struct json_object *dm_status_to_json(const struct dm_status *status);

@@ -112,7 +112,7 @@ static void test_readiness(void **state)
 		{"paused", {.incoming = true}, QMP_WAIT},
 		{"paused", {.stopped = true, .incoming = true}, QMP_READY},
 		{"inmigrate", {.stopped = true, .incoming = true}, QMP_WAIT},
-		{"inmigrate", {.incoming = true, .incoming_defer = true}, QMP_READY},
+		{"inmigrate", {.incoming = true, .incoming_later = true}, QMP_READY},
 		{"internal-error", {.stopped = true}, QMP_WAIT},
 		{"", {0}, QMP_WAIT},
 	};

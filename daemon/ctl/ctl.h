@@ -23,8 +23,10 @@ struct ctl_options {
 	uint64_t since, lines;
 	uint32_t domid, stubdom_id; /* 0: not given */
 	const char *definition;
-	struct strv fds; /* NAME=PATH or NAME=NUMBER each */
-	char **args;	 /* what is not an option */
+	struct strv fds;		      /* NAME=PATH or NAME=NUMBER each */
+	struct strv capabilities, parameters; /* NAME=VALUE each */
+	bool detach, cancel, status, incoming;
+	char **args; /* what is not an option */
 	int args_len;
 };
 
@@ -42,6 +44,11 @@ int verb_save(const struct ctl_options *options);
 int verb_restart(const struct ctl_options *options);
 int verb_reload(const struct ctl_options *options);
 int verb_version(const struct ctl_options *options);
+/* verb_migrate.c */
+int verb_migrate(const struct ctl_options *options);
+/* verb_query.c */
+int verb_query(const struct ctl_options *options);
+int verb_balloon(const struct ctl_options *options);
 /* verb_render.c */
 int verb_render(const struct ctl_options *options);
 int verb_check(const struct ctl_options *options);

@@ -39,6 +39,13 @@ static const struct verb {
 	{"stop", "jF", 1, 1, "DOMAIN [--force]", "end a device model", verb_stop},
 	{"qmp", "j", 2, 3, "DOMAIN COMMAND [ARGUMENTS-JSON]", "one QMP command", verb_qmp},
 	{"save", "j", 2, 2, "DOMAIN FILE", "the device model's state into a file", verb_save},
+	{"migrate", "jCATXUI", 1, 2,
+		"DOMAIN TARGET [--capability NAME=on|off]... [--parameter NAME=VALUE]... "
+		"[--detach] "
+		"[--json] | --incoming DOMAIN TARGET ... | --cancel DOMAIN | --status DOMAIN",
+		"a machine of QEMU's own to another place, or from there", verb_migrate},
+	{"balloon", "j", 2, 2, "DOMAIN MIB", "the size that the guest is to have", verb_balloon},
+	{"query", "j", 2, 2, "DOMAIN WHAT", "a question that changes nothing", verb_query},
 	{"restart", "j", 1, 1, "DOMAIN", "replace a device model, with its state", verb_restart},
 	{"render", "jLDS", 1, 1, "[--as-libxl] [--domid N] [--stubdom-id N] [--json] FILE",
 		"the command line a definition gives", verb_render},
@@ -57,6 +64,12 @@ static const struct option all_options[] = {
 	{"lines", required_argument, NULL, 'n'},
 	{"definition", required_argument, NULL, 'd'},
 	{"fd", required_argument, NULL, 'P'},
+	{"capability", required_argument, NULL, 'C'},
+	{"parameter", required_argument, NULL, 'A'},
+	{"detach", no_argument, NULL, 'T'},
+	{"cancel", no_argument, NULL, 'X'},
+	{"status", no_argument, NULL, 'U'},
+	{"incoming", no_argument, NULL, 'I'},
 	{"domid", required_argument, NULL, 'D'},
 	{"stubdom-id", required_argument, NULL, 'S'},
 	{"help", no_argument, NULL, 'h'},
@@ -129,32 +142,51 @@ static int list_option(const struct verb *verb, const char *name, struct strv *l
 	return strv_status(list) < 0 ? ctl_fail(CTL_FAILED, "out of memory") : CTL_DONE;
 }
 
+/* What an option without a value sets; NULL: it has one. */
+static bool *switch_of(int letter, struct ctl_options *o)
+{
+	const struct {
+		int letter;
+		bool *value;
+	} switches[] = {
+		{'j', &o->json},
+		{'w', &o->watch},
+		{'f', &o->follow},
+		{'F', &o->force},
+		{'L', &o->as_libxl},
+		{'T', &o->detach},
+		{'X', &o->cancel},
+		{'U', &o->status},
+		{'I', &o->incoming},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(switches); i++) {
+		if (switches[i].letter == letter) {
+			return switches[i].value;
+		}
+	}
+	return NULL;
+}
+
 static int take_option(const struct verb *verb, int letter, struct ctl_options *o)
 {
 	uint64_t number = 0;
 	int r = CTL_DONE;
 
+	if (switch_of(letter, o)) {
+		*switch_of(letter, o) = true;
+		return CTL_DONE;
+	}
 	switch (letter) {
-	case 'j':
-		o->json = true;
-		return CTL_DONE;
-	case 'w':
-		o->watch = true;
-		return CTL_DONE;
-	case 'f':
-		o->follow = true;
-		return CTL_DONE;
-	case 'F':
-		o->force = true;
-		return CTL_DONE;
-	case 'L':
-		o->as_libxl = true;
-		return CTL_DONE;
 	case 'd':
 		o->definition = optarg;
 		return CTL_DONE;
 	case 'P':
 		return list_option(verb, "fd", &o->fds);
+	case 'C':
+		return list_option(verb, "capability", &o->capabilities);
+	case 'A':
+		return list_option(verb, "parameter", &o->parameters);
 	case 's':
 		o->has_since = true;
 		return number_option(verb, "since", INT64_MAX, &o->since);
@@ -261,6 +293,8 @@ int main(int argc, char **argv)
 	}
 	status = run_verb(argc - optind, argv + optind, &o);
 	strv_fini(&o.fds);
+	strv_fini(&o.capabilities);
+	strv_fini(&o.parameters);
 	if (fflush(stdout) == EOF || ferror(stdout)) {
 		return ctl_fail(CTL_FAILED, "writing the output: %s", strerror(errno));
 	}

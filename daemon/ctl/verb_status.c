@@ -52,6 +52,14 @@ static void format_since(const char *time, char buf[20])
 	}
 }
 
+/* Its successor has the guest; that is no failure. */
+static bool is_migrated(struct json_object *domain)
+{
+	const char *migration = ctl_member(domain, "migration");
+
+	return migration && !strcmp(migration, "completed");
+}
+
 static void add_domain(struct table *table, struct json_object *domain)
 {
 	const char *state = ctl_member(domain, "state"), *reason = ctl_member(domain, "reason");
@@ -66,7 +74,9 @@ static void add_domain(struct table *table, struct json_object *domain)
 		pid ? json_object_get_string(pid) : NULL,
 		json_object_get_string(json_object_object_get(stubdom, "domid")),
 		since,
-		reason ? reason : ctl_member(domain, "source"),
+		reason		      ? reason
+		: is_migrated(domain) ? "migrated: paused (postmigrate)"
+				      : ctl_member(domain, "source"),
 	};
 
 	format_since(ctl_member(domain, "since"), since);

@@ -120,8 +120,8 @@ done
 
 step 'what query-status must say'
 CASES=('plain=inmigrate -' 'plain=prelaunch -' 'plain=paused -' 'plain=running +' '-S=prelaunch +'
-	'-S=paused -' '-incoming defer=inmigrate +' '-incoming tcp:x=inmigrate -'
-	'-S -incoming tcp:x=paused +' '-S -incoming tcp:x=inmigrate -')
+	'-S=paused -' '-incoming defer=inmigrate +' '-incoming tcp:x=inmigrate +'
+	'-S -incoming tcp:x=paused +' '-S -incoming tcp:x=inmigrate +')
 DOMIDS=()
 for i in "${!CASES[@]}"; do
 	options=${CASES[i]%%=*} word=${CASES[i]#*=}

@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "daemon/domain.h"
+#include "lib/cleanup.h"
 #include "lib/received.h"
 #include "proto/status.h"
 
@@ -190,6 +192,67 @@ static int fake_qmp(void *ctx, const char *who, bool root, const char *command,
 	return 0;
 }
 
+/* What came is told in the answer. */
+static int fake_migrate(void *ctx, const char *who, struct migrate_request *request,
+	struct control_call *call, struct err *err)
+{
+	struct json_object *json = json_object_new_object(), *reply = json_object_new_object();
+
+	if (!is(&web1, who)) {
+		json_object_put(json);
+		json_object_put(reply);
+		close_p(&request->fd);
+		return no_domain(who, err);
+	}
+	json_object_object_add(json, "status", json_object_new_string("completed"));
+	json_object_object_add(json, "target", json_object_new_string(request->target));
+	json_object_object_add(json, "fd", json_object_new_boolean(request->fd >= 0));
+	json_object_object_add(json, "incoming", json_object_new_boolean(request->incoming));
+	json_object_object_add(json, "detach", json_object_new_boolean(request->detach));
+	json_object_object_add(json, "capabilities", json_object_get(request->capabilities));
+	json_object_object_add(json, "parameters", json_object_get(request->parameters));
+	json_object_object_add(json, "transferred", json_object_new_int(1048576));
+	json_object_object_add(json, "total", json_object_new_int(4194304));
+	json_object_object_add(reply, "migration", json);
+	close_p(&request->fd);
+	control_progress(call, json_object_get(reply));
+	control_complete(call, reply);
+	return 0;
+}
+
+static int fake_migrate_cancel(
+	void *ctx, const char *who, struct control_call *call, struct err *err)
+{
+	if (!is(&web1, who)) {
+		return no_domain(who, err);
+	}
+	control_complete(call, NULL);
+	return 0;
+}
+
+static int fake_balloon(
+	void *ctx, const char *who, uint64_t mib, struct control_call *call, struct err *err)
+{
+	struct json_object *reply = json_object_new_object(), *actual = json_object_new_object();
+
+	json_object_object_add(actual, "actual", json_object_new_int64((int64_t)mib << 20));
+	json_object_object_add(reply, "return", actual);
+	control_complete(call, reply);
+	return 0;
+}
+
+static int fake_query(void *ctx, const char *who, bool root, const char *what,
+	struct control_call *call, struct err *err)
+{
+	struct json_object *reply = json_object_new_object(), *json = json_object_new_object();
+
+	json_object_object_add(json, "what", json_object_new_string(what));
+	json_object_object_add(json, "status", json_object_new_string("active"));
+	json_object_object_add(reply, "return", json);
+	control_complete(call, reply);
+	return 0;
+}
+
 static int fake_restart(void *ctx, const char *who, struct control_call *call, struct err *err)
 {
 	return err_set(err, -EOPNOTSUPP, "this version can't restart a device model");
@@ -213,6 +276,10 @@ static const struct config *fake_config(void *ctx)
 }
 
 const struct control_backend fake_control_backend = {
+	.migrate = fake_migrate,
+	.migrate_cancel = fake_migrate_cancel,
+	.balloon = fake_balloon,
+	.query = fake_query,
 	.list = fake_list,
 	.describe = fake_describe,
 	.log_path = fake_log_path,

@@ -19,6 +19,7 @@
  *                            comes; a string: the connection ends
  *   commands=FILE            each command is noted there, a line of JSON; with a descriptor that
  *                            came for add-fd what that is
+ *   migration=FILE           what becomes of a migration (fakedm_migrate.h)
  *   evil=FILE                FILE names the attack of evil.c that EVIL_TRIGGER begins, and that
  *                            ends when FILE names another; "fakedm -evil-list" lists them
  *   ignore-quit ignore-term  leftovers  (a process of its own session stays behind)
@@ -44,6 +45,7 @@
 #include <xenstore.h>
 
 #include "tests/fake/evil.h"
+#include "tests/fake/fakedm_migrate.h"
 
 #define LINE_MAX_BYTES 65536
 #define HUGE_LINE_BYTES (4 * 1024 * 1024)
@@ -593,6 +595,36 @@ static bool is_taken(const char *name)
 	return false;
 }
 
+/* The reply to NAME is in REPLY when it is one of a migration's. */
+static bool migrates(const char *name, struct json_object *arguments, struct json_object *reply)
+{
+	static char script[256];
+	const char *path = option("migration"), *text;
+	struct fakedm_machine machine = {.running = &dm.running,
+		.stopped_start = dm.paused_start,
+		.status = dm.status,
+		.status_size = sizeof(dm.status),
+		.passed_fd = &at->passed_fd};
+	struct json_object *result, *error;
+
+	if (path) {
+		snprintf(script, sizeof(script), "%s", path);
+		machine.script = script;
+	}
+	if (!fakedm_migrate(name, arguments, &machine, &result, &text)) {
+		return false;
+	}
+	if (text) {
+		error = json_object_new_object();
+		json_object_object_add(error, "class", json_object_new_string("GenericError"));
+		json_object_object_add(error, "desc", json_object_new_string(text));
+		json_object_object_add(reply, "error", error);
+	} else {
+		json_object_object_add(reply, "return", result ? result : json_object_new_object());
+	}
+	return true;
+}
+
 static void set_running(bool running)
 {
 	dm.running = running;
@@ -644,13 +676,16 @@ static bool remove_fdset(void)
 }
 
 /* Fills REPLY; true when the program has to end after it was sent. */
-static bool execute(const char *name, struct json_object *reply)
+static bool execute(const char *name, struct json_object *arguments, struct json_object *reply)
 {
 	struct json_object *result = NULL;
 	bool quit = false;
 
 	if (!at->negotiated && strcmp(name, "qmp_capabilities")) {
 		command_not_found(reply, name);
+		return false;
+	}
+	if (migrates(name, arguments, reply)) {
 		return false;
 	}
 	if (!strcmp(name, "qmp_capabilities")) {
@@ -708,7 +743,7 @@ static bool given_answer(const char *name, struct json_object **reply)
 
 static void on_line(const char *line)
 {
-	struct json_object *request = json_tokener_parse(line), *name, *id;
+	struct json_object *request = json_tokener_parse(line), *name, *id, *arguments = NULL;
 	struct json_object *reply = json_object_new_object();
 	bool quit = false;
 
@@ -723,7 +758,8 @@ static void on_line(const char *line)
 			return;
 		}
 		if (!given_answer(json_object_get_string(name), &reply)) {
-			quit = execute(json_object_get_string(name), reply);
+			json_object_object_get_ex(request, "arguments", &arguments);
+			quit = execute(json_object_get_string(name), arguments, reply);
 		}
 		if (json_object_is_type(reply, json_type_object) &&
 			json_object_object_get_ex(request, "id", &id)) {
