@@ -9,6 +9,7 @@
  */
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include <json-c/json.h>
 
@@ -20,6 +21,7 @@ struct events;
 struct control;
 struct proxy;
 struct handoff;
+struct strv;
 
 /* A call that is answered later. It outlives its client; completing it then does nothing. */
 struct control_call;
@@ -60,6 +62,12 @@ struct control_backend {
 		struct json_object *arguments, struct control_call *call, struct err *err);
 	/* FD is taken over, also on failure. */
 	int (*save)(void *ctx, const char *who, int fd, struct control_call *call, struct err *err);
+	/* As domain_device_add(): of FDS, one for each of NAMES, those that are taken become -1. */
+	int (*device_add)(void *ctx, const char *who, struct json_object *device,
+		const struct strv *names, int *fds, struct control_call *call, struct err *err);
+	int (*device_remove)(void *ctx, const char *who, const char *id, uint64_t timeout_s,
+		struct control_call *call, struct err *err);
+	int (*device_list)(void *ctx, const char *who, struct json_object **ret, struct err *err);
 	int (*restart)(void *ctx, const char *who, struct control_call *call, struct err *err);
 	/* {"definitions":N,"errors":[{"path":…,"message":…}]} */
 	int (*reload)(void *ctx, struct json_object **ret, struct err *err);

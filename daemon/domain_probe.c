@@ -105,6 +105,7 @@ static void on_monitor_ready(void *ctx)
 		ask_status(d);
 	} else if (d->state == DOMAIN_RUNNING) {
 		domain_follow_connected(d);
+		domain_device_connected(d);
 	}
 }
 
@@ -132,6 +133,7 @@ static const struct monitor_ops monitor_ops = {
 	.on_lost = on_monitor_lost,
 	.on_quarantined = domain_qmp_quarantined,
 	.on_event = domain_qmp_event,
+	.on_unplugged = domain_device_unplugged,
 	.on_audit = domain_qmp_audit,
 };
 

@@ -56,6 +56,7 @@ int domain_qmp_serve(struct domain *d, enum qmp_class class, const char *path, s
 void domain_qmp_open(struct domain *d)
 {
 	char path[PATH_MAX];
+	bool opened = false;
 	struct err err;
 
 	if (!is_open(d)) {
@@ -70,7 +71,11 @@ void domain_qmp_open(struct domain *d)
 	for (int i = 0; i < _QMP_CLASS_MAX; i++) {
 		if (d->qmp[i] && !qmp_server_is_attached(d->qmp[i])) {
 			qmp_server_attach(d->qmp[i], d->monitor);
+			opened = true;
 		}
+	}
+	if (opened) {
+		domain_device_connected(d);
 	}
 }
 
@@ -112,6 +117,7 @@ void domain_drop_monitor(struct domain *d)
 		end_call(LIST_FIRST(&d->qmp_calls), NULL, &err);
 	}
 	domain_save_drop(d);
+	domain_device_drop(d);
 	for (int i = 0; i < _QMP_CLASS_MAX; i++) {
 		if (d->qmp[i]) {
 			qmp_server_detach(d->qmp[i]);

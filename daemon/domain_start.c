@@ -108,6 +108,7 @@ static void note_command_line(struct domain *d, struct plan *plan)
 	json_object_put(d->r.steps);
 	d->r.steps = TAKE_PTR(plan->qmp_steps);
 	domain_note_steps(d);
+	domain_device_begin(d, plan->devices);
 	if (domain_is_old(d)) {
 		return;
 	}

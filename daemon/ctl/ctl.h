@@ -14,6 +14,8 @@
 /* Exit status: contract section 4. */
 enum { CTL_DONE = 0, CTL_FAILED = 1, CTL_USAGE = 2, CTL_NO_DOMAIN = 3, CTL_UNREACHABLE = 4 };
 
+#define CTL_FILES_MAX 32
+
 struct ctl_options {
 	const char *socket;
 	bool json, watch, follow, force, as_libxl;
@@ -21,7 +23,11 @@ struct ctl_options {
 	uint64_t since, lines;
 	uint32_t domid, stubdom_id; /* 0: not given */
 	const char *definition;
-	char **args; /* what is not an option */
+	char *files[CTL_FILES_MAX]; /* "NAME=PATH" */
+	unsigned files_len;
+	bool has_timeout;
+	uint64_t timeout; /* in seconds */
+	char **args;	  /* what is not an option */
 	int args_len;
 };
 
@@ -39,6 +45,8 @@ int verb_save(const struct ctl_options *options);
 int verb_restart(const struct ctl_options *options);
 int verb_reload(const struct ctl_options *options);
 int verb_version(const struct ctl_options *options);
+/* verb_device.c */
+int verb_device(const struct ctl_options *options);
 /* verb_render.c */
 int verb_render(const struct ctl_options *options);
 int verb_check(const struct ctl_options *options);

@@ -38,6 +38,10 @@ static const struct verb {
 	{"stop", "jF", 1, 1, "DOMAIN [--force]", "end a device model", verb_stop},
 	{"qmp", "j", 2, 3, "DOMAIN COMMAND [ARGUMENTS-JSON]", "one QMP command", verb_qmp},
 	{"save", "j", 2, 2, "DOMAIN FILE", "the device model's state into a file", verb_save},
+	{"device", "jAT", 2, 3,
+		"add DOMAIN FILE [--fd NAME=PATH] | remove DOMAIN ID [--timeout S] | list DOMAIN "
+		"[--json]",
+		"devices of a running machine", verb_device},
 	{"restart", "j", 1, 1, "DOMAIN", "replace a device model, with its state", verb_restart},
 	{"render", "jLDS", 1, 1, "[--as-libxl] [--domid N] [--stubdom-id N] [--json] FILE",
 		"the command line a definition gives", verb_render},
@@ -55,6 +59,8 @@ static const struct option all_options[] = {
 	{"since", required_argument, NULL, 's'},
 	{"lines", required_argument, NULL, 'n'},
 	{"definition", required_argument, NULL, 'd'},
+	{"fd", required_argument, NULL, 'A'},
+	{"timeout", required_argument, NULL, 'T'},
 	{"domid", required_argument, NULL, 'D'},
 	{"stubdom-id", required_argument, NULL, 'S'},
 	{"help", no_argument, NULL, 'h'},
@@ -144,6 +150,15 @@ static int take_option(const struct verb *verb, int letter, struct ctl_options *
 	case 'n':
 		o->has_lines = true;
 		return number_option(verb, "lines", LIMIT_LOG_REPLY_LINES, &o->lines);
+	case 'A':
+		if (o->files_len == CTL_FILES_MAX) {
+			return ctl_fail(CTL_USAGE, "more than %d times --fd", CTL_FILES_MAX);
+		}
+		o->files[o->files_len++] = optarg;
+		return CTL_DONE;
+	case 'T':
+		o->has_timeout = true;
+		return number_option(verb, "timeout", LIMIT_DEVICE_REMOVE_S, &o->timeout);
 	case 'D':
 		r = number_option(verb, "domid", DOMID_FIRST_RESERVED - 1, &number);
 		o->domid = number;
