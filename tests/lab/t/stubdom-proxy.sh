@@ -31,7 +31,8 @@ a_life()
 	change_disc
 	must xl vcpu-set --ignore-host sd 2
 	listed sd '.b_info.device_model_stubdomain == "True"'
-	xentop_asks
+	must xentop -b -i 1 # asks of QEMU's own disks, of which this guest has none
+	stats_answered "/run/xen/qmp-libxenstat-$DOMID"
 	clients_live
 }
 
@@ -60,6 +61,7 @@ made_anew()
 }
 
 stub_config
+stub_disks
 use_our_proxy
 snapshot before
 in_time create guest.cfg

@@ -9,6 +9,7 @@
 . "$(dirname "$0")/parts/stubdom.sh"
 
 stub_config
+stub_disks
 use_our_proxy
 snapshot before
 in_time create guest.cfg

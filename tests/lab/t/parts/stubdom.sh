@@ -16,11 +16,10 @@ no_process() { ! pgrep -f "^($PLACE|$OURS|/usr/lib/xen[^ ]*/vchan-socket-proxy) 
 listens() { ss -xlH | grep -qE " (/var)?$1 "; }
 stub_log() { tail -n 5 /var/log/xen/qemu-dm-sd.log; }
 
-# stub_config [LINE…]: guest.cfg, with more of its lines.
+# stub_config: guest.cfg. stub_disks: with disks, from one of which it boots and idles; their hotplug
+# scripts take their time.
 stub_config()
 {
-	boot_disk disk.img
-	truncate -s 8M one.iso two.iso
 	cat >guest.cfg <<-END
 		type = "hvm"
 		name = "sd"
@@ -34,11 +33,15 @@ stub_config()
 		device_model_stubdomain_override = 1
 		stubdomain_memory = 192
 		stubdomain_cmdline = "console=hvc0 loglevel=1"
-		disk = [ '$PWD/disk.img,raw,hda,rw', '$PWD/one.iso,raw,hdc,ro,devtype=cdrom' ]
 	END
-	if (( $# )); then
-		printf '%s\n' "$@" >>guest.cfg
-	fi
+}
+
+stub_disks()
+{
+	boot_disk disk.img
+	truncate -s 8M one.iso two.iso
+	echo "disk = [ '$PWD/disk.img,raw,hda,rw,backendtype=qdisk', '$PWD/one.iso,raw,hdc,ro,devtype=cdrom' ]" \
+		>>guest.cfg
 }
 
 # use_our_proxy: until the test ends.
