@@ -8,6 +8,8 @@
 PARTS=$(realpath "$(dirname "${BASH_SOURCE[0]}")")
 CLIENTS=()
 
+# Its deadlines are for machines that are not emulated (tests/lab/slowclock.c).
+xl() { LD_PRELOAD=/usr/local/lib/xendmd-lab/slowclock.so command xl "$@"; }
 xl_domid() { xl domid "$1" 2>/dev/null; }
 status_is() { [[ $(dm_field "$DOMID" "$1") == "$2" ]]; }
 healthy() { [[ $(dmctl show --json "$DOMID" | jq -r .qmp_session.health) == ok ]]; }
