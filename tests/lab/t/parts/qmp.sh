@@ -30,7 +30,7 @@ info_status()
 listed()
 {
 	must xl list -l "$1"
-	jq -e ".[0].config | $2" xl.log >/dev/null || fail "xl list -l: not $2: $(<xl.log)"
+	holds ".[0].config | $2" xl.log || fail "xl list -l: not $2: $(<xl.log)"
 }
 
 all_answered()
