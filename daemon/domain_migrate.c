@@ -261,9 +261,14 @@ static int take_before(struct domain_migration *m, struct json_object *body, str
 	return r;
 }
 
-/* One that has not begun yet is the question of a daemon that was started anew. */
-static bool has_ended(const struct domain_migration *m)
+/* QEMU says nothing of an incoming one before its first byte has come. Of one that this daemon has
+ * not begun itself nobody knows whether it was. */
+static bool has_ended(struct domain_migration *m)
 {
+	if (m->incoming && m->progress.stage == MIGRATION_NONE) {
+		return m->taken_up && ++m->tries >= LIMIT_MIGRATION_TRIES;
+	}
+	m->tries = 0;
 	return m->progress.stage != MIGRATION_UNDER_WAY;
 }
 
@@ -297,7 +302,6 @@ static void on_progress(struct domain_migration *m, struct json_object *body)
 		watch_failed(m, &err);
 		return;
 	}
-	m->tries = 0;
 	if (!has_ended(m)) {
 		if (m->call) {
 			control_progress(m->call, reply_of(m));

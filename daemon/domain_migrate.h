@@ -41,6 +41,7 @@ struct domain_migration {
 	bool set_capabilities, set_parameters; /* perhaps: there is something to undo */
 	bool fd_given;			       /* QEMU has it under our name */
 	bool begun, cancelled;
+	bool taken_up;	    /* an earlier daemon began it, or was about to */
 	bool paused, stuck; /* at the end; and that is not as it was */
 	struct migration_progress progress;
 	struct qmpmux_client *flight; /* NULL: nothing is asked */

@@ -196,7 +196,7 @@ static void take_up(struct domain *d, bool incoming)
 	m->was_running = flag(d->r.migration, "was_running");
 	m->old_capabilities = object_in(d->r.migration, "capabilities");
 	m->old_parameters = object_in(d->r.migration, "parameters");
-	m->noted = m->begun = m->set_capabilities = m->set_parameters = true;
+	m->taken_up = m->noted = m->begun = m->set_capabilities = m->set_parameters = true;
 	m->fd_given = true; /* perhaps */
 	domain_migrate_run(m);
 }
