@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-FileCopyrightText: The xendmd authors
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# lab: long releases=bookworm timeout=400
+# lab: releases=bookworm timeout=400
 #
 # A guest with a Linux stub domain, created by stock xl through our vchan-socket-proxy: its QMP is the
 # daemon's, answers four clients at once, and nothing stays of it. stubdom-proxy.sh and those beside it
