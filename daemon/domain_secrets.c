@@ -7,6 +7,7 @@
  *
  * - the VNC password of a framebuffer, which libxl writes into its backend's node before it starts
  *   the device model;
+ * - /vm/UUID/vncpasswd, which libxl writes then as well, for whatever QEMU;
  * - console/vnc-pass, which libxl writes when it sees the device model run: made here before that,
  *   empty and closed.
  *
@@ -97,6 +98,8 @@ void domain_close_secrets(const struct domain *d, struct xs_batch *batch)
 	if (domain_handoff_is_source(d) && vncpass_wanted(&d->r.argv)) {
 		xenlayout_domain(d->dom.domid, FOLLOW_PASSWORD_KEY, path);
 		xs_batch_write_if_absent(batch, path, "");
+		xs_batch_set_perms(batch, path, 0);
+		snprintf(path, sizeof(path), "/vm/%s/vncpasswd", d->uuid);
 		xs_batch_set_perms(batch, path, 0);
 	}
 	STRV_FOREACH (vncpasswd, &d->secrets.paths) {

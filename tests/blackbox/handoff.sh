@@ -191,6 +191,8 @@ guest secret
 readable "/local/domain/$D/console" ''
 for i in 0 1; do readable "$VFB/$D/$i/vncpasswd" "geheim-$i"; done
 readable "$VFB/$D/0/vnc" 1
+VM=/vm/$(field "$D" uuid)
+readable "$VM/vncpasswd" geheim
 hand '' -vnc 127.0.0.1:0,password=on -machine xenpv
 wait_state "$D" running
 private "/local/domain/$D/console/vnc-pass" || fail 'the guest could read what libxl writes now'
@@ -199,6 +201,7 @@ for i in 0 1; do
 	private "$VFB/$D/$i/vncpasswd" || fail "the guest can read the password of vfb $i"
 	[[ $(xs read "$VFB/$D/$i/vncpasswd") == "geheim-$i" ]] || fail "the password of vfb $i has changed"
 done
+private "$VM/vncpasswd" || fail 'the guest can read the password of /vm'
 [[ $(xs perms "$VFB/$D/0/vnc") == "n0,r$D" ]] || fail 'what is no secret is closed'
 xs write "/local/domain/$D/console/vnc-pass" geheim # by libxl
 private "/local/domain/$D/console/vnc-pass" || fail 'the guest can read the password'

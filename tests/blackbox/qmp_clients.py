@@ -129,6 +129,23 @@ def half_close():
     assert c.until_closed() == 3
 
 
+def ahead():
+    """Commands that come while one is outstanding wait in the socket, and are answered in their order;
+    who leaves meanwhile leaves nothing."""
+    held = [Client().negotiated() for _ in range(4)]
+    for i in range(100):
+        for c in held:
+            c.say(b'{"execute":"query-status","id":%d}' % i)
+    for i in range(100):
+        for c in held:
+            reply = json.loads(c.line())
+            assert 'return' in reply and reply['id'] == i, reply
+    for c in held:
+        c.say(STATUS)
+        c.say(STATUS)
+        c.s.close()
+
+
 def crowd():
     """500 at once: some are served, the others are hung up on at once, none waits."""
     held = [Client(hello=False) for _ in range(500)]
@@ -217,8 +234,8 @@ def unread_at_close():
         c.s.close()
 
 
-KINDS = {f.__name__: f for f in [silent, garbage, never_reads, half_way, half_close, crowd, come_and_go, fd_bomb,
-                                 ids, too_much, byte_by_byte, unread_at_close]}
+KINDS = {f.__name__: f for f in [silent, garbage, never_reads, half_way, half_close, ahead, crowd, come_and_go,
+                                 fd_bomb, ids, too_much, byte_by_byte, unread_at_close]}
 if len(sys.argv) == 2 and PATH == 'list':
     print('\n'.join(KINDS))
 else:

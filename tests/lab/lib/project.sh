@@ -40,7 +40,7 @@ project_compile()
 		if [[ -x b/tests/lab/mkdom ]]; then
 			install -D b/tests/lab/mkdom install/usr/local/bin/mkdom
 		fi
-		for program in peer xs-ask vchan-direct; do
+		for program in peer xs-ask vchan-direct slowclock.so; do
 			if [[ -x b/tests/lab/$program ]]; then
 				install -D b/tests/lab/$program install/usr/local/lib/xendmd-lab/$program
 			fi

@@ -342,6 +342,32 @@ ask_console()
 	echo "${line#"$1: "}"
 }
 
+# others_begin DOMID FILE, others_end: what the clients of another domain wait for in between; see
+# guest/others.py.
+others_begin()
+{
+	/lab/guest/others.py "$(dm_field "$1" qmp)" >"$2" 2>others.err &
+	OTHERS=$!
+	wait_until 90 test -s "$2"
+}
+
+others_end()
+{
+	kill "$OTHERS"
+	wait "$OTHERS" || fail "another domain's QMP or the daemon's list: $(<others.err)"
+}
+
+# others_summary FILE: medians, and the longest.
+others_summary()
+{
+	local what
+
+	for what in qmp list; do
+		sed -n "s/^$what //p" "$1" | sort -n | awk -v what=$what '{ t[NR] = $1 }
+			END { printf "%s %s ms (%d, at most %s) ", what, t[int((NR + 1) / 2)], NR, t[NR] }'
+	done
+}
+
 cleanup_test()
 {
 	local status=$? item

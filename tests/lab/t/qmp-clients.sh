@@ -4,7 +4,7 @@
 # lab: long timeout=400
 #
 # Clients of a real QEMU's QMP that mean no good (tests/blackbox/qmp_clients.py), one kind after the
-# other and then all at once: each gets its error, another domain's QMP and dmctl status go on, the
+# other and then all at once: each gets its error, another domain's QMP and the daemon's list go on, the
 # daemon's memory and descriptors return.
 . "$(dirname "$0")/lib.sh"
 
@@ -15,21 +15,6 @@ KEPT_KIB=$((16 * 1024))
 memory() { awk -v key="$1:" '$1 == key { print $2 }' "/proc/$PID/status"; }
 descriptors() { find "/proc/$PID/fd" -type l | wc -l; }
 answers() { timeout 60 dmctl qmp "$1" query-status | holds .status; }
-ms() { echo $(($(date +%s%N) / 1000000)); }
-
-# others WHAT: the time of the slower one of both is added to the list TIMES.
-others()
-{
-	local began
-
-	began=$(ms)
-	answers "$GOOD" || fail "$1: the other domain's QMP"
-	timeout 60 dmctl status --json | holds '.domains | length == 2' || fail "$1: dmctl status"
-	TIMES+=($(($(ms) - began)))
-}
-
-# The median of TIMES.
-median() { printf '%s\n' "${TIMES[@]}" | sort -n | awk '{ t[NR] = $1 } END { print t[int((NR + 1) / 2)] }'; }
 no_clients() { [[ $(dmctl show --json "$VICTIM" | jq .qmp_session.clients) == 0 ]]; }
 descriptors_back() { (( $(descriptors) <= FDS )); }
 
@@ -52,33 +37,30 @@ PID=$(systemctl show -P MainPID xendmd)
 QEMU_PID=$(dm_field "$VICTIM" pid)
 SOCKET=$(dm_field "$VICTIM" qmp)
 answers "$VICTIM" || fail "its QMP"
-TIMES=()
-for _ in 1 2 3 4 5; do others 'before all'; done
-USUAL=$(median)
+others_begin "$GOOD" usual
+sleep 3
+others_end
+others_begin "$GOOD" meanwhile
 FDS=$(descriptors)
 RSS=$(memory VmRSS)
 echo 5 >"/proc/$PID/clear_refs"
 
 for kind in $("$CLIENTS" list); do
-	TIMES=()
-	timeout 180 "$CLIENTS" "$SOCKET" "$kind" >log 2>&1 &
-	client=$!
-	others "$kind"
-	while kill -0 "$client" 2>/dev/null; do others "$kind"; done
-	wait "$client" || fail "$kind: $(tail -n 5 log)"
+	began=$SECONDS
+	timeout 180 "$CLIENTS" "$SOCKET" "$kind" >log 2>&1 || fail "$kind: $(tail -n 5 log)"
 	afterwards "$kind"
-	echo "$kind: others in $(median) ms, $USUAL before; $(memory VmRSS) KiB"
+	echo "$kind: $((SECONDS - began)) s, $(memory VmRSS) KiB"
 done
-TIMES=()
 jobs=()
 for kind in $("$CLIENTS" list) crowd fd_bomb; do
 	timeout 180 "$CLIENTS" "$SOCKET" "$kind" >/dev/null 2>&1 &
 	jobs+=($!)
 done
-for _ in 1 2 3 4 5 6 7 8; do others 'all at once'; done
 wait "${jobs[@]}"
 afterwards 'all at once'
-echo "all at once: others in $(median) ms, $USUAL before"
+others_end
+echo "others usually: $(others_summary usual)"
+echo "meanwhile: $(others_summary meanwhile)"
 expect "pid of the daemon" "$(systemctl show -P MainPID xendmd)" "$PID"
 echo "memory: $RSS KiB before, peak $(memory VmHWM), now $(memory VmRSS); descriptors $FDS, now $(descriptors)"
 (( $(memory VmHWM) < RSS + PEAK_KIB )) || fail "peak of $(memory VmHWM) KiB, $RSS before"

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-FileCopyrightText: The xendmd authors
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# lab: timeout=400
+# lab: long timeout=400
 #
 # What stock xl asks of a QEMU in dom0 goes through the daemon's sockets, while four others use its QMP.
 . "$(dirname "$0")/lib.sh"

@@ -40,7 +40,7 @@ destroyed_with_clients()
 # An exit of the device model; its guest goes by its toolstack later.
 stub_killed()
 {
-	in_time create guest.cfg
+	starts create guest.cfg
 	served
 	must xl pause sd
 	clients_begin
@@ -69,7 +69,7 @@ daemon_back()
 # Without the daemon the domains die; the next one leaves nothing of them.
 dead_while_away()
 {
-	in_time create guest.cfg
+	starts create guest.cfg
 	served
 	daemon_away
 	must xl pause sd
@@ -84,7 +84,7 @@ fallback()
 	local proxy
 
 	daemon_away
-	in_time create guest.cfg
+	starts create guest.cfg
 	found || fail "no guest"
 	proxy=$(pid_node)
 	expect "who serves QMP" "$(readlink "/proc/$proxy/exe")" "$(readlink -f /usr/lib/xen-*/bin/vchan-socket-proxy)"
@@ -100,7 +100,7 @@ fallback()
 stub_config
 use_our_proxy
 snapshot before
-in_time create guest.cfg
+starts create guest.cfg
 served
 for part in daemon_goes_twice destroyed_with_clients stub_killed dead_while_away fallback; do
 	echo "$SECONDS s: $part"

@@ -14,7 +14,7 @@ stub_config
 stock=$(readlink -f "$PLACE")
 use_our_proxy
 snapshot before
-in_time create guest.cfg
+starts create guest.cfg
 served
 clients_begin
 info_status sd

@@ -9,16 +9,17 @@
 . "$(dirname "$0")/parts/stubdom.sh"
 
 stub_config
+stub_disks
 use_our_proxy
 snapshot before
-in_time create guest.cfg
+starts create guest.cfg
 served
 clients_begin
 wait_until 240 disk_booted "$DOMID"
 must xl save sd state
 clients_ended
 ended "$DOMID" "$STUB"
-in_time restore state
+starts restore state
 rm state
 served
 clients_begin

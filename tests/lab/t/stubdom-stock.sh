@@ -20,7 +20,7 @@ cat >guest.cfg <<-END
 END
 snapshot before
 start=$SECONDS
-in_time create guest.cfg
+starts create guest.cfg
 echo "xl create took $((SECONDS - start)) s"
 found || fail "no guest"
 PROXY=$(xenstore-read "/local/domain/$STUB/image/qmp-proxy-pid")

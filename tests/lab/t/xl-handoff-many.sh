@@ -138,7 +138,7 @@ by_a_script()
 {
 	cat >script <<-'END'
 		#!/bin/bash
-		is_taken_for_one() { dmctl status --json | jq -e --argjson id "$1" '.domains[] | select(.domid == $id and .kind == "foreign")'; }
+		is_taken_for_one() { dmctl status --json | holds --argjson id "$1" '.domains[] | select(.domid == $id and .kind == "foreign")'; }
 		for (( i = 1; i < $#; i++ )); do
 			if [[ ${!i} == -xen-domid ]]; then
 				i=$((i + 1))

@@ -6,9 +6,7 @@
 
 OURS=/usr/libexec/xendmd/vchan-socket-proxy
 PLACE=/usr/bin/vchan-socket-proxy
-STUB_TRIES=3
 
-no_guest() { ! xl domid sd && ! xl domid sd-dm; }
 no_zombies() { ! xl list | grep -q '(null)'; }
 pid_node() { xenstore-read "/local/domain/$STUB/image/qmp-proxy-pid" 2>/dev/null; }
 names_us() { [[ $(pid_node) == "$(systemctl show -P MainPID xendmd)" ]]; }
@@ -16,11 +14,10 @@ no_process() { ! pgrep -f "^($PLACE|$OURS|/usr/lib/xen[^ ]*/vchan-socket-proxy) 
 listens() { ss -xlH | grep -qE " (/var)?$1 "; }
 stub_log() { tail -n 5 /var/log/xen/qemu-dm-sd.log; }
 
-# stub_config [LINE…]: guest.cfg, with more of its lines.
+# stub_config: guest.cfg. stub_disks: with disks, from one of which it boots and idles; their hotplug
+# scripts take their time.
 stub_config()
 {
-	boot_disk disk.img
-	truncate -s 8M one.iso two.iso
 	cat >guest.cfg <<-END
 		type = "hvm"
 		name = "sd"
@@ -34,11 +31,15 @@ stub_config()
 		device_model_stubdomain_override = 1
 		stubdomain_memory = 192
 		stubdomain_cmdline = "console=hvc0 loglevel=1"
-		disk = [ '$PWD/disk.img,raw,hda,rw', '$PWD/one.iso,raw,hdc,ro,devtype=cdrom' ]
 	END
-	if (( $# )); then
-		printf '%s\n' "$@" >>guest.cfg
-	fi
+}
+
+stub_disks()
+{
+	boot_disk disk.img
+	truncate -s 8M one.iso two.iso
+	echo "disk = [ '$PWD/disk.img,raw,hda,rw,backendtype=qdisk', '$PWD/one.iso,raw,hdc,ro,devtype=cdrom' ]" \
+		>>guest.cfg
 }
 
 # use_our_proxy: until the test ends.
@@ -49,19 +50,10 @@ use_our_proxy()
 	expect "the proxy" "$(readlink -f "$PLACE")" "$OURS"
 }
 
-# in_time XL-COMMAND…: libxl gives a stub domain 30 s, which the emulation may need on a busy machine:
-# then once more.
-in_time()
+# starts XL-COMMAND…: one that starts the stub domain.
+starts()
 {
-	local try
-
-	for (( try = 1; try <= STUB_TRIES; try++ )); do
-		xl "$@" >xl.log 2>&1 && return
-		grep -q 'startup timed out' xl.log || break
-		echo "try $try: the stub domain did not come up in libxl's 30 s"
-		wait_until 120 no_guest
-	done
-	fail "xl $*: $(<xl.log); stub: $(stub_log)"
+	xl "$@" >xl.log 2>&1 || fail "xl $*: $(<xl.log); stub: $(stub_log)"
 }
 
 # found: DOMID and STUB are those of xl's guest and its stub domain.
