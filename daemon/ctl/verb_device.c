@@ -121,8 +121,8 @@ static int open_files(struct addition *a)
 			return ctl_fail(CTL_FAILED, "more than %d descriptors", PASSFD_MAX);
 		}
 		if (openfile_open(&files.items[i], &a->fds[a->fds_len], &err) < 0) {
-			return ctl_fail(CTL_FAILED, "files.%s: %s: %s", a->names.items[i],
-				err.text, strerror(-err.code));
+			return ctl_fail(CTL_FAILED, "files.%s: %s: %s", a->names.items[i], err.text,
+				strerror(-err.code));
 		}
 		a->fds_len++;
 	}
