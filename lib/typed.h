@@ -26,7 +26,8 @@ struct typed_context {
 	const struct subst_values *values; /* NULL: a text with a placeholder stands as it is */
 	struct json_object *files;	   /* the definition's; NULL: each name is one descriptor */
 	int incoming_fd;		   /* device state to begin with; negative: none */
-	unsigned qemu_version;		   /* MAJOR * 100 + MINOR; 0: QEMUOPT_OLDEST */
+	unsigned qemu_version; /* MAJOR * 100 + MINOR; what it does not know is refused; 0: unknown
+				*/
 	/* Check it as typed_check_whole(), as it will be started: VALUES must be given, and a Xen
 	 * machine is told its domain. */
 	bool whole;

@@ -64,7 +64,6 @@ struct typed_emit {
 	struct json_object *root; /* placeholders replaced */
 	int incoming_fd;
 	const char *domid; /* of the guest; NULL: a part of a machine */
-	unsigned version;
 };
 
 struct typed_kind {
@@ -139,6 +138,8 @@ extern const char *const typed_transports[];
 
 /* typed_refs.c */
 int typed_check_references(const struct json_node *qemu, struct err *err);
+/* typed_version.c: is there something that this VERSION of QEMU (0: any) does not know yet? */
+int typed_check_version(const struct json_node *qemu, unsigned version, struct err *err);
 /* typed_machine.c */
 void typed_emit_machine(struct typed_emit *e);
 /* typed_memory.c */
