@@ -18,6 +18,10 @@
 #include "lib/subst.h"
 #include "lib/vmdesc.h"
 
+/* What is said of "-daemonize", wherever it stands. */
+#define TYPED_NO_DAEMON                                                                            \
+	"the process would leave its supervision; xendmd runs it in the background anyway"
+
 /* QEMU is the object. Placeholders are taken for any text. "FILE:LINE: KEY: message". */
 int typed_check(const struct json_node *qemu, struct err *err);
 int typed_check_whole(const struct json_node *qemu, struct err *err);

@@ -32,6 +32,13 @@ int64_t typed_int(struct json_object *o, const char *key, int64_t otherwise)
 	return json_object_object_get_ex(o, key, &value) ? json_object_get_int64(value) : otherwise;
 }
 
+uint64_t typed_number(struct json_object *o, const char *key)
+{
+	const char *text = typed_text(o, key);
+
+	return text ? strtoull(text, NULL, strncmp(text, "0x", 2) ? 10 : 16) : 0;
+}
+
 void typed_copy(struct typed_emit *e, struct json_object *o, const char *property, const char *key)
 {
 	struct json_object *value;

@@ -39,6 +39,10 @@ def render(dmctl, definition, directory, *options):
     path = directory + '/definition.json'
     with open(path, 'w') as f:
         json.dump(definition, f)
+    return render_file(dmctl, path, *options)
+
+
+def render_file(dmctl, path, *options):
     run = subprocess.run([dmctl, 'render', '--json', *options, path], capture_output=True, text=True, timeout=DEADLINE_S)
     if run.returncode == 0:
         return json.loads(run.stdout)['argv'], None
