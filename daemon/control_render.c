@@ -4,20 +4,23 @@
 #include <string.h>
 
 #include "lib/cleanup.h"
+#include "lib/qemuopt.h"
 #include "proto/render.h"
 #include "daemon/control_private.h"
 
-/* Render and Check: pure questions on a text, answered as dmctl answers them without us. */
+/* Render and Check: pure questions on a text, answered as dmctl answers them without us, but
+ * that no program is asked what it is. */
 
 void method_render(struct control_call *call, struct json_object *parameters)
 {
-	const char *text = NULL;
+	const char *text = NULL, *version = NULL;
 	bool as_libxl = false;
 	uint64_t domid = RENDER_DOMID, stubdom_id = 0;
 	const struct varlink_param params[] = {{"definition", VARLINK_STRING, true, &text},
 		{"as_libxl", VARLINK_BOOL, false, &as_libxl},
 		{"domid", VARLINK_UINT, false, &domid},
-		{"stubdom_id", VARLINK_UINT, false, &stubdom_id}};
+		{"stubdom_id", VARLINK_UINT, false, &stubdom_id},
+		{"qemu_version", VARLINK_STRING, false, &version}};
 	struct control *control = call->client->control;
 	struct json_object *result = NULL;
 	struct render_params render = {.file = "-"};
@@ -32,6 +35,12 @@ void method_render(struct control_call *call, struct json_object *parameters)
 	render.domid = domid;
 	render.stubdom_id = stubdom_id;
 	render.config = control->backend->config(control->ctx);
+	render.qemu_version = version ? qemuopt_version(version) : 0;
+	if (version && !render.qemu_version) {
+		err_set(&err, -EINVAL, "\"qemu_version\" must be as \"10.0\"");
+		control_fail(call, &err);
+		return;
+	}
 	if (render_definition(&render, &result, &err) < 0) {
 		control_fail(call, &err);
 	} else {

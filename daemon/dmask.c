@@ -8,13 +8,15 @@
 
 #include "lib/cleanup.h"
 #include "lib/limits.h"
+#include "lib/qemuopt.h"
 
 struct answer {
 	dev_t dev;
 	ino_t ino;
 	struct timespec mtime;
-	bool can;
+	enum dmask_answer vnc_password;
 	char why[160];
+	unsigned version; /* 0: not asked yet */
 };
 
 struct dmask {
@@ -40,25 +42,58 @@ static bool is_of(const struct answer *answer, const struct stat *st)
 	       answer->mtime.tv_nsec == st->st_mtim.tv_nsec;
 }
 
-enum dmask_answer dmask_vnc_password(
-	const struct dmask *a, const struct stat *st, const char **ret_why)
+static const struct answer *find(const struct dmask *a, const struct stat *st)
 {
 	for (size_t i = 0; i < a->len; i++) {
 		if (is_of(&a->answers[i], st)) {
-			*ret_why = a->answers[i].why;
-			return a->answers[i].can ? DMASK_CAN : DMASK_CANNOT;
+			return &a->answers[i];
 		}
 	}
-	return DMASK_UNKNOWN;
+	return NULL;
 }
 
-void dmask_note(struct dmask *a, const struct stat *st, const char *why)
+static struct answer *find_or_add(struct dmask *a, const struct stat *st)
 {
+	const struct answer *found = find(a, st);
 	struct answer *answer = &a->answers[a->next];
 
-	*answer = (struct answer){
-		.dev = st->st_dev, .ino = st->st_ino, .mtime = st->st_mtim, .can = !why};
-	snprintf(answer->why, sizeof(answer->why), "%s", why ? why : "");
+	if (found) {
+		return &a->answers[found - a->answers];
+	}
+	*answer = (struct answer){.dev = st->st_dev, .ino = st->st_ino, .mtime = st->st_mtim};
 	a->next = (a->next + 1) % LIMIT_DMASK_KEPT;
 	a->len = a->len < LIMIT_DMASK_KEPT ? a->len + 1 : a->len;
+	return answer;
+}
+
+enum dmask_answer dmask_vnc_password(
+	const struct dmask *a, const struct stat *st, const char **ret_why)
+{
+	const struct answer *answer = find(a, st);
+
+	if (!answer) {
+		return DMASK_UNKNOWN;
+	}
+	*ret_why = answer->why;
+	return answer->vnc_password;
+}
+
+void dmask_note_vnc_password(struct dmask *a, const struct stat *st, const char *why)
+{
+	struct answer *answer = find_or_add(a, st);
+
+	answer->vnc_password = why ? DMASK_CANNOT : DMASK_CAN;
+	snprintf(answer->why, sizeof(answer->why), "%s", why ? why : "");
+}
+
+unsigned dmask_version(const struct dmask *a, const struct stat *st)
+{
+	const struct answer *answer = find(a, st);
+
+	return answer ? answer->version : 0;
+}
+
+unsigned dmask_note_version(struct dmask *a, const struct stat *st, const char *text)
+{
+	return find_or_add(a, st)->version = qemuopt_version(text);
 }

@@ -3,8 +3,8 @@
 #pragma once
 
 /*
- * What device model binaries can't do: asked once per binary (dm-ask, a process of its own), kept
- * as long as the file is the same. Of the loop's thread.
+ * What device model binaries are and can't do: asked once per binary (dm-ask, a process of its
+ * own), kept as long as the file is the same. Of the loop's thread.
  */
 #include <sys/stat.h>
 
@@ -22,5 +22,9 @@ struct dmask *dmask_free(struct dmask *a);
 /* Can the file ST ask for a VNC password? RET_WHY, when it can't, is borrowed. */
 enum dmask_answer dmask_vnc_password(
 	const struct dmask *a, const struct stat *st, const char **ret_why);
-/* WHY NULL: it can. The oldest of LIMIT_DMASK_KEPT makes room. */
-void dmask_note(struct dmask *a, const struct stat *st, const char *why);
+/* WHY NULL: it can. The oldest of LIMIT_DMASK_KEPT files makes room. */
+void dmask_note_vnc_password(struct dmask *a, const struct stat *st, const char *why);
+
+/* MAJOR * 100 + MINOR of the file ST; 0: not known. TEXT is dm-ask's "MAJOR.MINOR". */
+unsigned dmask_version(const struct dmask *a, const struct stat *st);
+unsigned dmask_note_version(struct dmask *a, const struct stat *st, const char *text);

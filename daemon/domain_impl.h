@@ -129,7 +129,7 @@ struct domain {
 		uint64_t xs_request; /* 0: none in flight */
 	} follow;
 
-	struct helperproc *asker;     /* while preparing: can its binary do what is asked of it? */
+	struct helperproc *asker;     /* while preparing: what its binary is, and can do */
 	struct helperproc *destroyer; /* on_exit destroy under way */
 	struct control_call *start_call, *stop_call;
 	struct handoff *handoff; /* its toolstack waits, or an earlier daemon let it wait */
@@ -203,7 +203,7 @@ void domain_watch_image(struct domain *d, bool on);
 
 /* domain_start.c */
 void domain_prepare(struct domain *d);
-int domain_plan(struct domain *d, struct plan *ret, struct err *err);
+void domain_prepare_command_line(struct domain *d);
 int domain_monitor_fd(const struct domain *d); /* the monitor's number in the device model */
 /* domain_launch.c */
 void domain_spawn(struct domain *d);
@@ -218,7 +218,14 @@ int domain_check_received(const struct domain *d, const struct definition *def,
 int domain_received_fds(const struct domain *d, const struct openfiles *files,
 	struct launch_fd *fds, unsigned *len, struct err *err);
 void domain_close_received(struct domain *d);
-/* domain_ask.c; then domain_prepared_files() or domain_start_failed() */
+/* domain_plan.c: the command line, which is not the domain's before domain_start.c takes it. */
+int domain_plan(struct domain *d, struct plan *ret, struct err *err);
+/* Where it depends on the version of its program, which is not known yet: the program, for the
+ * caller to free. Else NULL. */
+char *domain_plan_asks_version(const struct domain *d);
+/* domain_ask.c; then domain_prepare_command_line() */
+void domain_ask_version(struct domain *d);
+/* The same; then domain_prepared_files() or domain_start_failed() */
 void domain_ask(struct domain *d);
 void domain_prepared_files(struct domain *d);
 void domain_submit_before_start(struct domain *d);

@@ -20,43 +20,6 @@
 
 #define DIRECTORY_RETRY_MS 500
 
-int domain_plan(struct domain *d, struct plan *ret, struct err *err)
-{
-	const struct config *config = d->s->config;
-	const struct plan_config places = {
-		.default_binary = config->default_binary,
-		.libexec_dir = config->libexec_dir,
-		.firmware_dir = config->firmware_dir,
-		.script_dir = config->script_dir,
-		.xen_run_dir = d->s->paths->xen_run_dir,
-	};
-	char run_dir[PATH_MAX], qmp[PATH_MAX];
-	struct plan_context context = {
-		.domid = d->dom.domid,
-		.name = d->r.name ? d->r.name : d->uuid,
-		.run_dir = run_dir,
-		.log_file = d->r.log,
-		.qmp_socket = qmp,
-		.memory_mib = d->memory_kib / 1024,
-		.vcpus = d->dom.vcpus,
-	};
-
-	memcpy(context.uuid, d->uuid, sizeof(context.uuid));
-	domain_run_dir(d, NULL, run_dir, sizeof(run_dir));
-	domain_run_dir(d, "own-qmp", qmp, sizeof(qmp));
-	if (d->repeat) {
-		return domain_repeat_plan(d, ret, err);
-	}
-	if (d->backends) {
-		return plan_backends(d->def, &context, &places, ret, err);
-	}
-	if (d->handoff) {
-		return plan_handed_over(d->def, &context, &places, &d->handoff->request.argv,
-			&d->handoff->request.env, ret, err);
-	}
-	return plan_build(d->def, &context, &places, ret, err);
-}
-
 /* The domain's own directory, empty: what an earlier domain of that number left is gone for good.
  */
 static int make_run_dir(struct domain *d, struct err *err)
@@ -77,6 +40,24 @@ static int make_run_dir(struct domain *d, struct err *err)
 	return r;
 }
 
+/* As any QEMU wants it written: lib/qemuopt. */
+static bool has_root(const struct strv *argv, const char *path)
+{
+	for (size_t i = 1; i + 1 < argv->len; i++) {
+		const char *value = argv->items[i + 1];
+
+		if (dmopt_is(argv->items[i], "-run-with") && !strncmp(value, "chroot=", 7)) {
+			value += 7;
+		} else if (!dmopt_is(argv->items[i], "-chroot")) {
+			continue;
+		}
+		if (!strcmp(value, path)) {
+			return true;
+		}
+	}
+	return false;
+}
+
 /* What a libxl configuration with dm_restrict leaves QEMU to see of the file system: nothing. Root,
  * who alone passes its mode, is what QEMU is no more when it is in there. */
 static int make_root(const struct domain *d, struct err *err)
@@ -84,8 +65,7 @@ static int make_root(const struct domain *d, struct err *err)
 	char path[PATH_MAX];
 
 	domain_run_dir(d, LIBXLPLAN_CHROOT, path, sizeof(path));
-	if (dmopt_value(&d->r.argv, "-chroot") == NULL ||
-		strcmp(dmopt_value(&d->r.argv, "-chroot"), path)) {
+	if (!has_root(&d->r.argv, path)) {
 		return 0;
 	}
 	return fsutil_mkdir(path, 0, err);
@@ -253,12 +233,17 @@ void domain_submit_before_start(struct domain *d)
 
 void domain_prepare(struct domain *d)
 {
-	struct err err = {0};
-
 	d->r.started_ms = loop_realtime_ms();
 	d->r.released = false;
 	d->state_seen = d->qmp_ok = d->inmigrate = false;
 	domain_handoff_prepare(d);
+	domain_ask_version(d);
+}
+
+void domain_prepare_command_line(struct domain *d)
+{
+	struct err err = {0};
+
 	if (prepare_files(d, &err) < 0) {
 		domain_start_failed(d, &err);
 	} else {

@@ -74,15 +74,21 @@ static void tell(struct helperproc *h, const struct exit_info *exit, const struc
 	}
 }
 
-static void describe(struct helperproc *h, const struct exit_info *exit, struct err *err)
+const char *helperproc_text(struct helperproc *h)
 {
-	char how[48];
-
 	while (h->len && (h->text[h->len - 1] == '\n' || h->text[h->len - 1] == ' ')) {
 		h->len--;
 	}
 	h->text[h->len] = '\0';
 	utf8_make_printable(h->text, h->len);
+	return h->text;
+}
+
+static void describe(struct helperproc *h, const struct exit_info *exit, struct err *err)
+{
+	char how[48];
+
+	helperproc_text(h);
 	if (h->killed) {
 		err_set(err, -ETIMEDOUT, "\"%s\" took too long and was killed", h->path);
 	} else if (exit->how == EXIT_HOW_CODE && h->len) {

@@ -24,6 +24,8 @@ typedef void (*helperproc_fn)(void *ctx, const struct exit_info *exit, const str
  * can't be started. */
 int helperproc_run(struct helperproc **ret, struct loop *loop, const char *path, char *const *argv,
 	int64_t deadline_ms, helperproc_fn done, void *ctx, struct err *err);
+/* What it wrote to stderr, printable, up to the last word; from within DONE. */
+const char *helperproc_text(struct helperproc *h);
 /* DONE will not come; the process is killed if it still runs, and reaped. NULL allowed; also after
  * DONE, and from within it: each helperproc is freed by its owner. Returns NULL. */
 struct helperproc *helperproc_free(struct helperproc *h);

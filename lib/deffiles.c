@@ -369,6 +369,14 @@ static enum openfile_how how_of(struct json_object *file, const char **ret_name)
 	return OPENFILE_READ;
 }
 
+bool defparts_is_read_file(struct json_object *files, const char *name)
+{
+	struct json_object *file = json_object_object_get(files, name);
+
+	return json_object_object_get_ex(file, "path", NULL) &&
+	       how_of(file, &name) == OPENFILE_READ;
+}
+
 static int resolve(struct json_object *file, const char *name, const struct subst_values *values,
 	struct openfiles *ret, struct err *err)
 {

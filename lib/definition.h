@@ -152,6 +152,7 @@ struct plan_config {		    /* from xendmd.json / build: where things are looked f
 	/* `render`: a program that isn't here stands under its given name, and what can't be
 	 * started yet is shown all the same. */
 	bool unchecked;
+	unsigned qemu_version; /* MAJOR * 100 + MINOR of the program; 0: not known */
 };
 struct plan {
 	char *binary;		       /* absolute; NULL: it runs in a stub domain */
@@ -186,6 +187,10 @@ int plan_handed_over(const struct definition *d, const struct plan_context *cont
  * else: it serves what is attached later. D as above. */
 int plan_backends(const struct definition *d, const struct plan_context *context,
 	const struct plan_config *config, struct plan *ret, struct err *err);
+/* Has it another command line for one QEMU than for another? RET_PROGRAM (its caller's) is then the
+ * one whose version is to be asked for. False as well where plan_build() fails anyway. */
+bool plan_depends_on_version(const struct definition *d, const struct plan_context *context,
+	const struct plan_config *config, char **ret_program);
 void plan_fini(struct plan *plan);
 
 /* Where a program is: NAME itself when it begins with a slash, else the first entry of that name

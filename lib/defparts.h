@@ -33,6 +33,8 @@ struct subst_values;
 unsigned defparts_files_fds(struct json_object *files);
 /* How many NAME is: a tap has one for each queue; 1 where FILES is NULL. */
 unsigned defparts_file_fds(struct json_object *files, const char *name);
+/* Is it a file with a path, opened for reading alone? False where FILES is NULL. */
+bool defparts_is_read_file(struct json_object *files, const char *name);
 /* The first descriptor of NAME. NAMES has those that were named before, each as often as it has
  * descriptors, and gets this one if it is not among them. */
 unsigned defparts_number_file(struct json_object *files, const char *name, struct strv *names);

@@ -12,6 +12,7 @@
 #include "lib/cleanup.h"
 #include "lib/dmopt.h"
 #include "lib/libxlconf.h"
+#include "lib/typed.h"
 
 static bool is_stubdom(enum definition_kind kind)
 {
@@ -86,10 +87,29 @@ static int check_restore(const struct json_node *root, const struct definition *
 					    : 0;
 }
 
+static int check_daemonize(
+	const struct json_node *root, const struct definition *d, struct err *err)
+{
+	static const char *const keys[] = {"argv", "extra_args"};
+	const struct strv *lists[] = {&d->argv, &d->extra_args};
+	struct json_node node, element;
+
+	for (size_t i = 0; i < ARRAY_SIZE(keys); i++) {
+		for (size_t j = 0; j < lists[i]->len && json_member(root, keys[i], &node); j++) {
+			if (dmopt_is(lists[i]->items[j], "-daemonize")) {
+				element = json_element(&node, j);
+				return json_fail(&element, -EINVAL, err, TYPED_NO_DAEMON);
+			}
+		}
+	}
+	return 0;
+}
+
 /* Keys that exclude each other. */
 static int check_together(const struct json_node *root, struct definition *d, struct err *err)
 {
 	struct json_node node;
+	int r;
 
 	if (is_stubdom(d->kind) && json_member(root, "binary", &node)) {
 		return json_fail(&node, -EINVAL, err, "not possible beside \"kind\": \"%s\"",
@@ -100,7 +120,8 @@ static int check_together(const struct json_node *root, struct definition *d, st
 		return json_fail(&node, -EINVAL, err, "not possible beside \"kind\": \"%s\"",
 			definition_kind_name(d->kind));
 	}
-	return check_restore(root, d, err);
+	r = check_daemonize(root, d, err);
+	return r < 0 ? r : check_restore(root, d, err);
 }
 
 /* Notes the first of KEYS that is there. */

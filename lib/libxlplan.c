@@ -172,7 +172,7 @@ static void incoming(const struct libxlplan *p)
 		/* The stub domain's init puts its own number in. */
 		vmdesc_text(p->d, "-incoming", "$STUBDOM_RESTORE_INCOMING_ARG");
 	} else {
-		vmdesc_text(p->d, "-incoming", "fd:%d", p->context->incoming_fd);
+		vmdesc_text(p->d, QEMUOPT_INCOMING_FILE, "%d", p->context->incoming_fd);
 	}
 }
 

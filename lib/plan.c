@@ -256,8 +256,9 @@ static int build_typed(struct json_object *qemu, const char *binary, bool whole,
 	const struct typed_context context = {.values = &text->values,
 		.files = text->files,
 		.incoming_fd = text->incoming_fd,
+		.qemu_version = config->qemu_version,
 		.whole = whole};
-	const struct qemuopt_style style = {.qemu_version = context.qemu_version};
+	const struct qemuopt_style style = {.qemu_version = config->qemu_version};
 	_cleanup_(vmdesc_fini) struct vmdesc description = {0};
 	int r = find_binary(binary, config, &plan->binary, err);
 
@@ -328,7 +329,8 @@ static int build_libxl(const struct libxlconf *c, const char *binary, bool as_li
 	const struct plan_context *context, const struct context_text *text,
 	const struct plan_config *config, struct plan *plan, struct err *err)
 {
-	const struct qemuopt_style style = {.unescaped = as_libxl};
+	const struct qemuopt_style style = {
+		.unescaped = as_libxl, .qemu_version = as_libxl ? 0 : config->qemu_version};
 	_cleanup_(vmdesc_fini) struct vmdesc description = {0};
 	int r = 0;
 

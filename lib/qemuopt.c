@@ -20,10 +20,29 @@ static const struct spelling {
 	{"-runas", 901, "-run-with", "user"},
 };
 
+#define DIGITS "0123456789"
+#define FILES_SINCE 901 /* "-incoming fd:" warns of a file */
+
+unsigned qemuopt_version(const char *text)
+{
+	size_t major = strspn(text, DIGITS), minor = strspn(text + major + !!text[major], DIGITS);
+
+	if (!major || major > 3 || !minor || minor > 2 || text[major] != '.' ||
+		text[major + 1 + minor]) {
+		return 0;
+	}
+	return strtoul(text, NULL, 10) * 100 + strtoul(text + major + 1, NULL, 10);
+}
+
+static unsigned version_of(const struct qemuopt_style *style)
+{
+	return style->qemu_version ? style->qemu_version : QEMUOPT_OLDEST;
+}
+
 static const struct spelling *new_spelling(
 	const struct vmdesc_option *o, const struct qemuopt_style *style)
 {
-	unsigned version = style->qemu_version ? style->qemu_version : QEMUOPT_OLDEST;
+	unsigned version = version_of(style);
 
 	for (size_t i = 0; o->name && i < ARRAY_SIZE(spellings); i++) {
 		if (!strcmp(spellings[i].old, o->name) && version >= spellings[i].since) {
@@ -99,6 +118,19 @@ static void print_newly(const struct vmdesc_option *o, const struct spelling *sp
 	print_list(&list, style, ret);
 }
 
+static void print_incoming_file(const char *fd, const struct qemuopt_style *style, struct strv *ret)
+{
+	if (version_of(style) >= FILES_SINCE) {
+		strv_add(ret, "-add-fd");
+		strv_addf(ret, "fd=%s,set=%s", fd, fd);
+		strv_add(ret, "-incoming");
+		strv_addf(ret, "file:/dev/fdset/%s", fd);
+	} else {
+		strv_add(ret, "-incoming");
+		strv_addf(ret, "fd:%s", fd);
+	}
+}
+
 static void print_option(
 	const struct vmdesc_option *o, const struct qemuopt_style *style, struct strv *ret)
 {
@@ -106,6 +138,10 @@ static void print_option(
 
 	if (spelling) {
 		print_newly(o, spelling, style, ret);
+		return;
+	}
+	if (o->name && !strcmp(o->name, QEMUOPT_INCOMING_FILE)) {
+		print_incoming_file(o->text, style, ret);
 		return;
 	}
 	switch (o->kind) {

@@ -23,6 +23,14 @@ struct qemuopt_style {
 	unsigned qemu_version;
 };
 #define QEMUOPT_OLDEST 702
+#define QEMUOPT_NEWEST 1000 /* nothing is written otherwise above it */
+
+/* "MAJOR.MINOR" as MAJOR * 100 + MINOR; 0: TEXT is no version. */
+unsigned qemuopt_version(const char *text);
+
+/* The option by which a description says "-incoming" from a file that is open for reading; its text
+ * is the descriptor's number. QEMU took it as "fd:" once. */
+#define QEMUOPT_INCOMING_FILE "-incoming-file"
 
 /* Appends the arguments to RET. -ENOMEM. */
 int qemuopt_print(const struct vmdesc *d, const struct qemuopt_style *style, struct strv *ret,

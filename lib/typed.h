@@ -18,6 +18,10 @@
 #include "lib/subst.h"
 #include "lib/vmdesc.h"
 
+/* What is said of "-daemonize", wherever it stands. */
+#define TYPED_NO_DAEMON                                                                            \
+	"the process would leave its supervision; xendmd runs it in the background anyway"
+
 /* QEMU is the object. Placeholders are taken for any text. "FILE:LINE: KEY: message". */
 int typed_check(const struct json_node *qemu, struct err *err);
 int typed_check_whole(const struct json_node *qemu, struct err *err);
@@ -26,7 +30,8 @@ struct typed_context {
 	const struct subst_values *values; /* NULL: a text with a placeholder stands as it is */
 	struct json_object *files;	   /* the definition's; NULL: each name is one descriptor */
 	int incoming_fd;		   /* device state to begin with; negative: none */
-	unsigned qemu_version;		   /* MAJOR * 100 + MINOR; 0: QEMUOPT_OLDEST */
+	unsigned qemu_version; /* MAJOR * 100 + MINOR; what it does not know is refused; 0: unknown
+				*/
 	/* Check it as typed_check_whole(), as it will be started: VALUES must be given, and a Xen
 	 * machine is told its domain. */
 	bool whole;

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/cleanup.h"
 #include "lib/limits.h"
 #include "lib/parse.h"
 #include "lib/qemuopt.h"
@@ -413,7 +414,13 @@ int typed_check(const struct json_node *qemu, struct err *err)
 
 int typed_check_whole(const struct json_node *qemu, struct err *err)
 {
+	static int (*const checks[])(const struct json_node *, struct err *) = {
+		typed_check_references, typed_check_ids, typed_check_places, typed_check_fit,
+		typed_check_memory_whole};
 	int r = typed_check(qemu, err);
 
-	return r < 0 ? r : typed_check_references(qemu, err);
+	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(checks); i++) {
+		r = checks[i](qemu, err);
+	}
+	return r;
 }

@@ -146,6 +146,7 @@ static void emit_vsock(struct typed_emit *e, struct json_object *o)
 			typed_fd(e, typed_text(o, "vhost_fd")));
 	}
 	typed_copy(e, o, "guest-cid", "context_id");
+	typed_set_default_bus(e, o, driver);
 	typed_virtio_common(e, o, driver);
 }
 

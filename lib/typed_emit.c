@@ -54,6 +54,13 @@ static bool is_number(const struct typed_emit *e, const char *key)
 	}
 }
 
+uint64_t typed_number(struct json_object *o, const char *key)
+{
+	const char *text = typed_text(o, key);
+
+	return text ? strtoull(text, NULL, strncmp(text, "0x", 2) ? 10 : 16) : 0;
+}
+
 void typed_copy(struct typed_emit *e, struct json_object *o, const char *property, const char *key)
 {
 	struct json_object *value;
@@ -231,13 +238,15 @@ static int check_expanded(
 	const struct json_doc doc = {.root = definition};
 	const struct json_node root = json_doc_root(&doc);
 	struct json_node node;
+	int r;
 
 	json_object_object_add(definition, "qemu", json_object_get(qemu));
 	json_object_object_add(definition, "files", json_object_get(context->files));
 	if (!json_member(&root, "qemu", &node)) {
 		return err_set(err, -ENOMEM, "out of memory");
 	}
-	return context->whole ? typed_check_whole(&node, err) : typed_check(&node, err);
+	r = context->whole ? typed_check_whole(&node, err) : typed_check(&node, err);
+	return r == 0 ? typed_check_version(&node, context->qemu_version, err) : r;
 }
 
 static int emit(struct typed_emit *e, struct err *err)
@@ -263,8 +272,7 @@ int typed_build(struct json_object *qemu, const struct typed_context *context, s
 		.names = names,
 		.files = context->files,
 		.incoming_fd = context->incoming_fd,
-		.domid = context->whole ? context->values->values[SUBST_DOMID] : NULL,
-		.version = context->qemu_version ? context->qemu_version : QEMUOPT_OLDEST};
+		.domid = context->whole ? context->values->values[SUBST_DOMID] : NULL};
 	int r = 0;
 
 	if (context->values) {

@@ -63,8 +63,7 @@ struct typed_emit {
 	struct json_object *files;
 	struct json_object *root; /* placeholders replaced */
 	int incoming_fd;
-	const char *domid; /* of the guest; NULL: a part of a machine */
-	unsigned version;
+	const char *domid;	       /* of the guest; NULL: a part of a machine */
 	const struct typed_kind *kind; /* of the device that is emitted; NULL: it is none */
 	const char *fd_prefix;	       /* of what stands for a descriptor; NULL: its number alone */
 };
@@ -101,6 +100,7 @@ uint64_t typed_size(const char *text);
 const char *typed_text(struct json_object *o, const char *key); /* NULL: not given */
 bool typed_flag(struct json_object *o, const char *key);
 int64_t typed_int(struct json_object *o, const char *key, int64_t otherwise);
+uint64_t typed_number(struct json_object *o, const char *key); /* of a TYPED_NUMBER; 0: not given */
 /* Sets PROPERTY from KEY if it is given; a flag as "on". */
 void typed_copy(struct typed_emit *e, struct json_object *o, const char *property, const char *key);
 /* Several at once: pairs of property and key, ending with NULL. */
@@ -141,13 +141,28 @@ int typed_virtio_check(const struct json_node *o, const char *driver, struct err
 	}
 extern const char *const typed_transports[];
 
-/* typed_refs.c */
-int typed_check_references(const struct json_node *qemu, struct err *err);
-/* One that a machine has of itself, by its name. */
+/* typed_refs.c: one that a machine has of itself, by its name. */
 bool typed_is_own_bus(const char *name);
+/* What typed_check_whole() asks of a machine, each a file of that name: references and supervision,
+ * ids, places, what else has to fit, memory (typed_numa.c). */
+int typed_check_references(const struct json_node *root, struct err *err);
+int typed_check_ids(const struct json_node *root, struct err *err);
+int typed_check_places(const struct json_node *root, struct err *err);
+int typed_check_fit(const struct json_node *root, struct err *err);
+int typed_check_memory_whole(const struct json_node *root, struct err *err);
+/* typed_places.c: is it the machine's own PCI bus? */
+bool typed_is_root_bus(struct json_object *root, const char *name);
+/* typed_network.c: how many queues a "net" has, as far as it says. */
+size_t typed_net_queues(const struct json_node *net);
+/* typed_version.c: is there something that this VERSION of QEMU (0: any) does not know yet? */
+int typed_check_version(const struct json_node *qemu, unsigned version, struct err *err);
 /* typed_machine.c */
 void typed_emit_machine(struct typed_emit *e);
 /* typed_memory.c */
+#define TYPED_BACKEND_ID "dimm1"
+#define TYPED_NUMA_BACKEND_ID "numa-mem%zu"
+/* Is the memory an object of its own, in one node? */
+bool typed_has_memory_backend(struct json_object *root);
 void typed_emit_memory(struct typed_emit *e);
 void typed_emit_memory_backend(struct typed_emit *e);
 int typed_memory_check(const struct json_node *root, struct err *err);

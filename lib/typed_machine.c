@@ -6,6 +6,8 @@
 #include <string.h>
 
 #include "lib/cleanup.h"
+#include "lib/defparts.h"
+#include "lib/qemuopt.h"
 
 /* "-cpu MODEL,…" and the like: the first word has no name. */
 static void emit_properties(
@@ -193,7 +195,9 @@ static void emit_incoming(struct typed_emit *e)
 	const char *fd = typed_text(incoming, "fd"), *exec = typed_text(incoming, "exec");
 
 	if (e->incoming_fd >= 0) {
-		vmdesc_text(e->d, "-incoming", "fd:%d", e->incoming_fd);
+		vmdesc_text(e->d, QEMUOPT_INCOMING_FILE, "%d", e->incoming_fd);
+	} else if (fd && defparts_is_read_file(e->files, fd + 1)) {
+		vmdesc_text(e->d, QEMUOPT_INCOMING_FILE, "%u", typed_fd(e, fd));
 	} else if (fd) {
 		vmdesc_text(e->d, "-incoming", "fd:%u", typed_fd(e, fd));
 	} else if (exec) {

@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define BACKEND_ID "dimm1"
 #define HUGE_PAGES_PATH "/dev/hugepages"
 #define SLOTS_MAX 256 /* QEMU's ACPI_MAX_RAM_SLOTS */
 #define NODES_MAX 128 /* QEMU's MAX_NODES */
@@ -226,7 +225,7 @@ static void emit_node(
 
 	if (typed_text(node, "mem_size")) {
 		vmdesc_list(e->d, "-object", "qom-type", "%s", type ? type : "memory-backend-ram");
-		vmdesc_set(e->d, "id", "numa-mem%zu", index);
+		vmdesc_set(e->d, "id", TYPED_NUMA_BACKEND_ID, index);
 		typed_copy(e, node, "size", "mem_size");
 		typed_copy(e, node, "mem-path", "mem_backend_path");
 		if (typed_text(node, "host_nodes")) {
@@ -238,7 +237,7 @@ static void emit_node(
 	vmdesc_list(e->d, "-numa", "type", "node");
 	vmdesc_set(e->d, "nodeid", "%lld", (long long)typed_int(node, "node_id", index));
 	if (typed_text(node, "mem_size")) {
-		vmdesc_set(e->d, "memdev", "numa-mem%zu", index);
+		vmdesc_set(e->d, "memdev", TYPED_NUMA_BACKEND_ID, index);
 	}
 	typed_copy(e, node, "cpus", "cpus");
 }
@@ -266,6 +265,11 @@ static bool wants_backend(struct json_object *knobs)
 	       typed_flag(knobs, "mem_prealloc");
 }
 
+bool typed_has_memory_backend(struct json_object *root)
+{
+	return wants_backend(json_object_object_get(root, "knobs"));
+}
+
 static bool has_numa(struct typed_emit *e)
 {
 	const char *type = typed_text(json_object_object_get(e->root, "machine"), "type");
@@ -280,7 +284,7 @@ static void emit_backend(struct typed_emit *e, struct json_object *knobs)
 	bool file = huge || typed_flag(knobs, "file_backed_mem");
 
 	vmdesc_list(e->d, "-object", "qom-type", "memory-backend-%s", file ? "file" : "ram");
-	vmdesc_set(e->d, "id", BACKEND_ID);
+	vmdesc_set(e->d, "id", TYPED_BACKEND_ID);
 	vmdesc_set(e->d, "size", "%s", typed_text(memory, "size"));
 	if (file) {
 		vmdesc_set(e->d, "mem-path", "%s",
@@ -289,10 +293,10 @@ static void emit_backend(struct typed_emit *e, struct json_object *knobs)
 	set_knobs(e, knobs);
 	if (has_numa(e)) {
 		vmdesc_list(e->d, "-numa", "type", "node");
-		vmdesc_set(e->d, "memdev", BACKEND_ID);
+		vmdesc_set(e->d, "memdev", TYPED_BACKEND_ID);
 	} else {
 		vmdesc_list_keyed(e->d, "-machine");
-		vmdesc_set(e->d, "memory-backend", BACKEND_ID);
+		vmdesc_set(e->d, "memory-backend", TYPED_BACKEND_ID);
 	}
 }
 

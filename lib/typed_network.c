@@ -41,6 +41,12 @@ static size_t count_fds(const struct json_node *o, const char *key)
 	return count;
 }
 
+size_t typed_net_queues(const struct json_node *net)
+{
+	return typed_has(net, "fds") ? count_fds(net, "fds")
+				     : (size_t)typed_int(net->value, "queues", 0);
+}
+
 /* Scripts are for an interface that QEMU opens by its name; "no" says that there is none. */
 static int check_scripts(const struct json_node *o, struct err *err)
 {

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "lib/cleanup.h"
+#include "lib/dmopt.h"
 
 #define SLOTS 32 /* of a PCI bus */
 
@@ -52,10 +53,10 @@ static bool in_raw(struct json_object *root, const char *id, size_t len)
 	return false;
 }
 
-/* "pci.0", "pcie.0", "ide.1", "isa.0", "usb-bus.0". */
-bool typed_is_own_bus(const char *name)
+/* What is no PCI bus: "ide.1", "isa.0", "usb-bus.0". */
+static bool is_other_bus(const char *name)
 {
-	static const char *const own[] = {"pci.", "pcie.", "ide.", "isa.", "usb-bus.", "scsi."};
+	static const char *const own[] = {"ide.", "isa.", "usb-bus.", "scsi."};
 
 	for (size_t i = 0; i < ARRAY_SIZE(own); i++) {
 		if (!strncmp(name, own[i], strlen(own[i]))) {
@@ -63,6 +64,11 @@ bool typed_is_own_bus(const char *name)
 		}
 	}
 	return false;
+}
+
+bool typed_is_own_bus(const char *name)
+{
+	return is_other_bus(name) || !strncmp(name, "pci.", 4) || !strncmp(name, "pcie.", 5);
 }
 
 /* A machine's own bus, or that of a device: its id, perhaps with the number of the bus behind it.
@@ -73,7 +79,8 @@ static bool is_bus(struct json_object *root, const char *name)
 	size_t len = dot && dot[1] && !dot[1 + strspn(dot + 1, "0123456789")] ? (size_t)(dot - name)
 									      : strlen(name);
 
-	return typed_is_own_bus(name) || has_id(root, "devices", "id", name, strlen(name)) ||
+	return is_other_bus(name) || typed_is_root_bus(root, name) ||
+	       has_id(root, "devices", "id", name, strlen(name)) ||
 	       has_id(root, "devices", "id", name, len) || in_raw(root, name, len);
 }
 
@@ -152,20 +159,48 @@ static int check_device(
 	return r;
 }
 
-/* An NVDIMM and memory that is plugged in sit in slots. */
-static int check_slots(
-	const struct json_node *root, const struct json_node *device, struct err *err)
+/* A file of its own in the domain's directory, beside those that the daemon has there. */
+static int check_own_file(const struct json_node *node, struct err *err)
 {
-	const char *driver = typed_text(device->value, "driver");
-	struct json_object *memory = json_object_object_get(root->value, "memory");
-	struct json_node node;
+	static const char *const taken[] = {
+		"", ".", "..", "record.json", "qmp", "monitor", "libxl", "libxenstat", "own-qmp"};
+	static const char *const directories[] = {"$RUN_DIR/", "${RUN_DIR}/"};
+	const char *text = json_object_get_string(node->value), *name = NULL;
 
-	if (!driver || (strcmp(driver, "nvdimm") && strcmp(driver, "pc-dimm")) ||
-		typed_int(memory, "slots", 0)) {
+	for (size_t i = 0; i < ARRAY_SIZE(directories); i++) {
+		if (!strncmp(text, directories[i], strlen(directories[i]))) {
+			name = text + strlen(directories[i]);
+		}
+	}
+	if (!name || strpbrk(name, "/$")) {
+		return json_fail(node, -EINVAL, err,
+			"must be a file right under $RUN_DIR, which is cleaned when the domain "
+			"ends");
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(taken); i++) {
+		if (!strcmp(name, taken[i])) {
+			return json_fail(node, -EINVAL, err, "\"%s\" is taken in $RUN_DIR", name);
+		}
+	}
+	return 0;
+}
+
+static int check_raw(const struct json_node *device, struct err *err)
+{
+	struct json_node args;
+
+	if (!json_member(device, "args", &args)) {
 		return 0;
 	}
-	json_member(device, "driver", &node);
-	return json_fail(&node, -EINVAL, err, "needs \"slots\" and \"max_mem\" in \"memory\"");
+	for (size_t i = 0; i < json_length(&args); i++) {
+		struct json_node arg = json_element(&args, i);
+
+		if (json_object_is_type(arg.value, json_type_string) &&
+			dmopt_is(json_object_get_string(arg.value), "-daemonize")) {
+			return json_fail(&arg, -EINVAL, err, TYPED_NO_DAEMON);
+		}
+	}
+	return 0;
 }
 
 /* The supervisor must keep hold of the process, and clean up what it leaves. */
@@ -173,23 +208,18 @@ static int check_supervised(const struct json_node *root, struct err *err)
 {
 	static const char *const files[] = {"pid_file", "log_file"};
 	struct json_node knobs, node;
+	int r = 0;
 
 	if (json_member(root, "knobs", &knobs) && typed_has(&knobs, "daemonize")) {
 		json_member(&knobs, "daemonize", &node);
-		return json_fail(&node, -EINVAL, err,
-			"the process would leave its supervision; xendmd runs it in the background "
-			"anyway");
+		return json_fail(&node, -EINVAL, err, TYPED_NO_DAEMON);
 	}
-	for (size_t i = 0; i < ARRAY_SIZE(files); i++) {
-		if (json_member(root, files[i], &node) &&
-			strncmp(json_object_get_string(node.value), "$RUN_DIR/", 9) != 0 &&
-			strncmp(json_object_get_string(node.value), "${RUN_DIR}/", 11) != 0 &&
-			root->doc->text) {
-			return json_fail(&node, -EINVAL, err,
-				"must lie under $RUN_DIR, which is cleaned when the domain ends");
+	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(files); i++) {
+		if (root->doc->text && json_member(root, files[i], &node)) {
+			r = check_own_file(&node, err);
 		}
 	}
-	return 0;
+	return r;
 }
 
 int typed_check_references(const struct json_node *root, struct err *err)
@@ -205,7 +235,7 @@ int typed_check_references(const struct json_node *root, struct err *err)
 
 		r = check_device(root, &device, err);
 		if (r == 0) {
-			r = check_slots(root, &device, err);
+			r = check_raw(&device, err);
 		}
 	}
 	return r;

@@ -47,6 +47,10 @@ static int check_block(const struct json_node *o, struct err *err)
 		r = json_fail(&node, -EINVAL, err,
 			"\"native\" needs \"cache\": \"none\" or \"directsync\"");
 	}
+	if (r == 0 && !is_virtio_blk(driver) && json_member(o, "iothread", &node)) {
+		r = json_fail(&node, -EINVAL, err,
+			"only \"virtio-blk\" has one (a \"scsi_controller\" has its own)");
+	}
 	return r == 0 ? typed_virtio_check(o, driver, err) : r;
 }
 

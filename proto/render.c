@@ -145,8 +145,9 @@ static int plan_to_json(
 	return 0;
 }
 
-static struct plan_config plan_places(const struct config *config)
+static struct plan_config plan_places(const struct render_params *params)
 {
+	const struct config *config = params->config;
 	struct paths paths;
 
 	paths_init(&paths);
@@ -155,7 +156,8 @@ static struct plan_config plan_places(const struct config *config)
 		.firmware_dir = config->firmware_dir,
 		.script_dir = config->script_dir,
 		.xen_run_dir = paths.xen_run_dir,
-		.unchecked = true};
+		.unchecked = true,
+		.qemu_version = params->qemu_version};
 }
 
 static int render_plan(const struct definition *d, const struct render_params *params,
@@ -163,7 +165,7 @@ static int render_plan(const struct definition *d, const struct render_params *p
 {
 	_cleanup_(context_fini) struct render_context context = {0};
 	_cleanup_(plan_fini) struct plan plan = {0};
-	const struct plan_config config = plan_places(params->config);
+	const struct plan_config config = plan_places(params);
 	int r = context_init(&context, d, params->domid, err);
 
 	context.plan.stubdom_id = (uint32_t)params->stubdom_id;
@@ -178,7 +180,7 @@ static int render_libxl(const struct json_node *node, const struct render_params
 	struct json_object **ret, struct err *err)
 {
 	const struct plan_context context = {.domid = (uint32_t)params->domid};
-	const struct plan_config config = plan_places(params->config);
+	const struct plan_config config = plan_places(params);
 	_cleanup_(plan_fini) struct plan plan = {0};
 	_cleanup_libxlconf_ struct libxlconf *c = NULL;
 	int r = libxlconf_parse(node, params->as_libxl, &c, err);
@@ -204,7 +206,7 @@ static int render_typed(const struct json_node *node, const struct render_params
 	static const struct definition nobody = {0};
 	_cleanup_(context_fini) struct render_context context = {0};
 	_cleanup_(plan_fini) struct plan plan = {0};
-	const struct plan_config config = plan_places(params->config);
+	const struct plan_config config = plan_places(params);
 	int r = typed_check(node, err);
 
 	if (r == 0) {
@@ -274,6 +276,22 @@ int render_definition(const struct render_params *params, struct json_object **r
 			"is missing: libxl runs nothing without a configuration");
 	}
 	return render_libxl(&libxl, params, ret, err);
+}
+
+char *render_asks_version(const struct render_params *params)
+{
+	_cleanup_definition_ struct definition *d = NULL;
+	_cleanup_(context_fini) struct render_context context = {0};
+	const struct plan_config config = plan_places(params);
+	char *program = NULL;
+	struct err err;
+
+	if (params->as_libxl || params->domid == 0 || params->domid >= DOMID_FIRST_RESERVED ||
+		definition_parse_given(params->file, params->text, params->len, &d, &err) < 0 ||
+		context_init(&context, d, params->domid, &err) < 0) {
+		return NULL;
+	}
+	return plan_depends_on_version(d, &context.plan, &config, &program) ? program : NULL;
 }
 
 enum kind_of_file { FILE_DEFINITION, FILE_CONFIG, FILE_POLICY };

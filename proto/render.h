@@ -23,6 +23,7 @@ struct render_params {
 	size_t len;
 	bool as_libxl;
 	uint64_t domid, stubdom_id; /* stubdom_id 0: none */
+	unsigned qemu_version;	    /* MAJOR * 100 + MINOR of who gets it; 0: the oldest */
 	const struct config *config;
 };
 /* {"argv": […], "argv0": …, "env": {…}}; for a stub domain "argv" is null and "dm_argv" has what
@@ -31,6 +32,10 @@ struct render_params {
  * with "FILE:LINE: key: message", -EOPNOTSUPP for what this version can't render. */
 int render_definition(
 	const struct render_params *params, struct json_object **ret, struct err *err);
+
+/* The program whose version decides what a definition's command line is; the caller frees it. NULL:
+ * none does, or the text is no definition. */
+char *render_asks_version(const struct render_params *params);
 
 /* A definition, xendmd.json or qmp-policy.json, told apart by its keys, then by FILE's name. 0 or
  * -errno with "FILE:LINE: key: message". RET_NOTE: a sentence on what is right and may still

@@ -109,6 +109,39 @@ static void test_styles(void **state)
 	}
 }
 
+static void test_incoming_file(void **state)
+{
+	static const struct {
+		unsigned version;
+		const char *text;
+	} cases[] = {{0, "-incoming fd:7"}, {900, "-incoming fd:7"},
+		{901, "-add-fd fd=7,set=7 -incoming file:/dev/fdset/7"},
+		{QEMUOPT_NEWEST, "-add-fd fd=7,set=7 -incoming file:/dev/fdset/7"}};
+	_cleanup_(vmdesc_fini) struct vmdesc d = {0};
+
+	vmdesc_text(&d, QEMUOPT_INCOMING_FILE, "%d", 7);
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		const struct qemuopt_style style = {.qemu_version = cases[i].version};
+		_cleanup_free_ char *text = print(&d, &style);
+
+		assert_string_equal(text, cases[i].text);
+	}
+}
+
+static void test_version(void **state)
+{
+	static const struct {
+		const char *text;
+		unsigned version;
+	} cases[] = {{"7.2", 702}, {"10.0", 1000}, {"10.12", 1012}, {"", 0}, {"7", 0}, {"7.", 0},
+		{".2", 0}, {"7.2.1", 0}, {" 7.2", 0}, {"-7.2", 0}, {"7.2 ", 0}, {"1000.0", 0},
+		{"7.100", 0}, {"x", 0}};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		assert_int_equal(qemuopt_version(cases[i].text), cases[i].version);
+	}
+}
+
 static void test_ids(void **state)
 {
 	static const struct {
@@ -140,6 +173,7 @@ static void test_ids(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {cmocka_unit_test(test_read_back),
+		cmocka_unit_test(test_incoming_file), cmocka_unit_test(test_version),
 		cmocka_unit_test(test_styles), cmocka_unit_test(test_ids)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -409,52 +409,6 @@ static void test_bad(void **state)
 	}
 }
 
-/* Parts that are well, of machines that are not. */
-static const struct {
-	const char *text, *error;
-} not_whole[] = {
-	{DEVICE("\"kind\": \"scsi_controller\", \"id\": \"s\", \"iothread\": \"io1\""),
-		"d:1: devices[0].iothread: nothing here is called \"io1\""},
-	{DEVICE("\"kind\": \"legacy_serial\", \"chardev\": \"c\""),
-		"d:1: devices[0].chardev: nothing here is called \"c\""},
-	{DEVICE("\"kind\": \"vfio\", \"bdf\": \"03:00.0\", \"bus\": \"rp0\""),
-		"d:1: devices[0].bus: nothing here is called \"rp0\""},
-	{DEVICE("\"kind\": \"balloon\", \"id\": \"b\", \"addr\": \"255\""),
-		"d:1: devices[0].addr: a bus has the places 0 to 31"},
-	{DEVICE("\"kind\": \"memory_object\", \"type\": \"memory-backend-ram\", \"id\": \"m\", "
-		"\"size\": 65536, \"driver\": \"nvdimm\", \"device_id\": \"d\""),
-		"d:1: devices[0].driver: needs \"slots\" and \"max_mem\" in \"memory\""},
-	{"{\"knobs\": {\"daemonize\": true}}", "d:1: knobs.daemonize: the process would leave its "
-					       "supervision; xendmd runs it in the "
-					       "background anyway"},
-	{"{\"pid_file\": \"/run/pid\"}",
-		"d:1: pid_file: must lie under $RUN_DIR, which is cleaned when the domain ends"},
-	{"{\"pid_file\": \"$RUN_DIR/pid\", \"iothreads\": [{\"id\": \"io1\"}], \"devices\": ["
-	 "{\"kind\": \"pcie_root_port\", \"id\": \"rp0\"}, {\"kind\": \"scsi_controller\", \"id\": "
-	 "\"s\", \"iothread\": \"io1\", \"bus\": \"rp0\"}, {\"kind\": \"block\", \"driver\": "
-	 "\"scsi-hd\", \"id\": \"d\", \"file\": \"/f\", \"bus\": \"s.0\"}, {\"kind\": \"raw\", "
-	 "\"args\": [\"-chardev\", {\"backend\": \"null\", \"id\": \"c\"}]}, {\"kind\": "
-	 "\"legacy_serial\", \"chardev\": \"c\"}]}",
-		NULL},
-};
-
-static void test_whole(void **state)
-{
-	(void)state;
-	for (size_t i = 0; i < ARRAY_SIZE(not_whole); i++) {
-		_cleanup_json_doc_ struct json_doc doc = {0};
-		struct json_node root = parse(&doc, not_whole[i].text);
-		struct err err = {0};
-		int r = typed_check_whole(&root, &err);
-
-		if (not_whole[i].error) {
-			assert_string_equal(err.text, not_whole[i].error);
-			assert_int_equal(typed_check(&root, &err), 0);
-		}
-		assert_int_equal(r, not_whole[i].error ? -EINVAL : 0);
-	}
-}
-
 /* What a placeholder brings is checked like what stands there. */
 static void test_placeholders(void **state)
 {
@@ -493,7 +447,6 @@ int main(void)
 		cmocka_unit_test(test_good),
 		cmocka_unit_test(test_each_kind_is_tested),
 		cmocka_unit_test(test_bad),
-		cmocka_unit_test(test_whole),
 		cmocka_unit_test(test_placeholders),
 	};
 

@@ -22,6 +22,7 @@ struct ctl_options {
 	bool has_since, has_lines;
 	uint64_t since, lines;
 	uint32_t domid, stubdom_id; /* 0: not given */
+	unsigned qemu_version;	    /* MAJOR * 100 + MINOR; 0: not given */
 	const char *definition;
 	struct strv fds;		      /* NAME=PATH or NAME=NUMBER each */
 	struct strv capabilities, parameters; /* NAME=VALUE each */

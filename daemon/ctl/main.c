@@ -15,6 +15,7 @@
 #include "lib/config.h"
 #include "lib/limits.h"
 #include "lib/parse.h"
+#include "lib/qemuopt.h"
 #include "lib/readfile.h"
 #include "daemon/ctl/ctl.h"
 
@@ -51,7 +52,8 @@ static const struct verb {
 		"[--json]",
 		"devices of a running machine", verb_device},
 	{"restart", "j", 1, 1, "DOMAIN", "replace a device model, with its state", verb_restart},
-	{"render", "jLDS", 1, 1, "[--as-libxl] [--domid N] [--stubdom-id N] [--json] FILE",
+	{"render", "jLDSQ", 1, 1,
+		"[--as-libxl] [--domid N] [--stubdom-id N] [--qemu-version X.Y] [--json] FILE",
 		"the command line a definition gives", verb_render},
 	{"check", "j", 1, -1, "FILE...", "validate definitions or xendmd.json", verb_check},
 	{"reload", "j", 0, 0, "", "read configuration and definitions again", verb_reload},
@@ -77,6 +79,7 @@ static const struct option all_options[] = {
 	{"timeout", required_argument, NULL, 'O'},
 	{"domid", required_argument, NULL, 'D'},
 	{"stubdom-id", required_argument, NULL, 'S'},
+	{"qemu-version", required_argument, NULL, 'Q'},
 	{"help", no_argument, NULL, 'h'},
 };
 
@@ -209,6 +212,13 @@ static int take_option(const struct verb *verb, int letter, struct ctl_options *
 		r = number_option(verb, "stubdom-id", DOMID_FIRST_RESERVED - 1, &number);
 		o->stubdom_id = number;
 		return r;
+	case 'Q':
+		o->qemu_version = qemuopt_version(optarg);
+		if (o->qemu_version) {
+			return CTL_DONE;
+		}
+		ctl_fail(CTL_USAGE, "--qemu-version takes a version as 10.0");
+		return verb_usage(verb);
 	default:
 		return verb_usage(verb);
 	}

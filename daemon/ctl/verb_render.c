@@ -3,12 +3,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "lib/cleanup.h"
 #include "lib/config.h"
 #include "lib/limits.h"
+#include "lib/qemuopt.h"
 #include "lib/readfile.h"
 #include "proto/render.h"
+#include "daemon/ctl/askdm.h"
 #include "daemon/ctl/ctl.h"
 #include "daemon/ctl/print.h"
 #include "daemon/ctl/text.h"
@@ -50,6 +53,18 @@ static void print_arguments(struct json_object *result)
 	}
 }
 
+/* As this host's daemon would start it. */
+static unsigned version_here(const struct render_params *params)
+{
+	_cleanup_free_ char *program = render_asks_version(params);
+	char answer[64];
+
+	return program && *program == '/' && access(program, X_OK) == 0 &&
+			       askdm("version", program, answer, sizeof(answer)) == 0
+		       ? qemuopt_version(answer)
+		       : 0;
+}
+
 int verb_render(const struct ctl_options *options)
 {
 	_cleanup_(config_fini) struct config config = {0};
@@ -68,6 +83,7 @@ int verb_render(const struct ctl_options *options)
 	}
 	load_config(&config);
 	params.text = text;
+	params.qemu_version = options->qemu_version ? options->qemu_version : version_here(&params);
 	if (render_definition(&params, &result, &err) < 0) {
 		return ctl_fail(CTL_FAILED, "%s", err.text);
 	}

@@ -15,6 +15,5 @@ void vncask_free(struct vncask *v);
 
 /* The definition TEXT is right. A sentence, which the caller frees; NULL: nothing to say, also when
  * it can't be found out (no such binary here, no Xen). Takes as long as a QEMU takes to answer, at
- * most VNCASK_DEADLINE_MS. */
-#define VNCASK_DEADLINE_MS 45000
+ * most ASKDM_DEADLINE_MS. */
 char *vncask_warning(struct vncask *v, const char *file, const char *text, size_t len);

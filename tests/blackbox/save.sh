@@ -70,6 +70,47 @@ tr '\0' ' ' <"/proc/$PID/cmdline" | grep -q -- '-incoming fd:3 .*xendmd-monitor,
 destroy "$D"
 wait_gone "$D"
 
+step 'a QEMU that wants it otherwise is asked for its version, once; one where it makes no difference is not'
+cp "$FAKEDM" "$W/newdm"
+echo '10.0.2 (Debian)' >"$W/newdm.version"
+# typed NAME MEMBERS
+typed()
+{
+	put "$1" <<-END
+		{ "match": { "name": "$1" }, "kind": "qemu", "binary": "$W/newdm", $2
+		  "qemu": { "machine": { "type": "xenfv" } }, "extra_args": [ "-fakedm", "xenstored=$W/xs" ] }
+	END
+}
+typed plain ''
+typed from-state "\"restore_from\": \"$W/vm.state\","
+for name in plain from-state from-state; do
+	create "$name"
+	wait_state "$D" running
+	tr '\0' ' ' <"/proc/$(field "$D" pid)/cmdline" >"$W/cmdline"
+	if [[ $name == plain ]]; then
+		[[ ! -e $W/newdm.asked-version ]] || fail 'asked for nothing'
+	else
+		has "$W/cmdline" ' -add-fd fd=3,set=3 -incoming file:/dev/fdset/3 '
+		[[ $(wc -l <"$W/newdm.asked-version") == 1 ]] || fail "asked: $(cat "$W/newdm.asked-version")"
+	fi
+	destroy "$D"
+	wait_gone "$D"
+done
+must dmctl render "$W/etc/domains.d/from-state.json"
+has "$W/out" '^file:/dev/fdset/3$'
+must dmctl render --qemu-version 7.2 "$W/etc/domains.d/from-state.json"
+has "$W/out" '^fd:3$'
+echo 'of another kind' >"$W/newdm.version"
+touch "$W/newdm"
+mark
+create from-state
+wait_state "$D" running
+warned 'version is not known: .*names no version'
+has_old=$(tr '\0' ' ' <"/proc/$(field "$D" pid)/cmdline")
+[[ $has_old == *' -incoming fd:3 '* ]] || fail "its arguments: $has_old"
+destroy "$D"
+wait_gone "$D"
+
 step 'files: opened in the order of their names on the command line'
 definition files "\"files\": { \"b\": { \"path\": \"$W/b\", \"mode\": \"a\" }, \"s\": { \"listen\": \"unix:$W/s\" } }," \
 	'"-add", "fd=@s", "-add", "fd=@b"'

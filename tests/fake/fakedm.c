@@ -941,6 +941,30 @@ __attribute__((noreturn)) static void serve(const sigset_t *mask)
 	}
 }
 
+/* dm-ask's other question: ARGV0.version has the answer, ARGV0.asked-version counts. */
+static int answer_version(const char *argv0)
+{
+	char path[512], version[32] = "7.2.22\n";
+	FILE *f;
+
+	snprintf(path, sizeof(path), "%s.asked-version", argv0);
+	f = fopen(path, "ae");
+	if (f) {
+		fputs("asked\n", f);
+		fclose(f);
+	}
+	snprintf(path, sizeof(path), "%s.version", argv0);
+	f = fopen(path, "re");
+	if (f && !fgets(version, sizeof(version), f)) {
+		*version = '\0';
+	}
+	if (f) {
+		fclose(f);
+	}
+	printf("QEMU emulator version %s", version);
+	return 0;
+}
+
 /* dm-ask's question: ARGV0.no-des makes the answer no, ARGV0.asked counts. */
 __attribute__((noreturn)) static void answer_dm_ask(const char *argv0)
 {
@@ -986,6 +1010,9 @@ int main(int argc, char *argv[])
 
 	if (argc == 2 && !strcmp(argv[1], "-evil-list")) {
 		return list_attacks();
+	}
+	if (argc == 2 && !strcmp(argv[1], "--version")) {
+		return answer_version(argv[0]);
 	}
 	dm.start_ms = now_ms();
 	for (int i = 1; i + 1 < argc; i++) {
