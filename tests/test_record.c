@@ -43,7 +43,8 @@ static struct record sample(void)
 	r.following = true;
 	r.steps = json_tokener_parse("[{\"execute\":\"cont\"}]");
 	r.all_steps = json_tokener_parse("[{\"execute\":\"stop\"},{\"execute\":\"cont\"}]");
-	r.by_libxl = r.restarting = true;
+	r.by_libxl = r.restarting = r.incoming_later = true;
+	r.migration = json_tokener_parse("{\"state\":\"active\",\"was_running\":true}");
 	r.restarts = 3;
 	r.directory = strdup("/root");
 	strv_add(&r.env, "LANG=C");
@@ -69,7 +70,8 @@ static void test_round_trip(void **state)
 	assert_true(back.following);
 	assert_int_equal(json_object_array_length(back.steps), 1);
 	assert_int_equal(json_object_array_length(back.all_steps), 2);
-	assert_true(back.by_libxl && back.restarting);
+	assert_true(back.by_libxl && back.restarting && back.incoming_later);
+	assert_int_equal(json_object_object_length(back.migration), 2);
 	assert_int_equal(back.restarts, 3);
 	assert_string_equal(back.directory, "/root");
 	assert_string_equal(back.env.items[0], "LANG=C");
