@@ -47,7 +47,8 @@ static struct record sample(void)
 				       "\"steps\":[{\"execute\":\"device_add\"}]}]");
 	r.device_serial = 5;
 	strv_add(&r.gone, "device:y");
-	r.by_libxl = r.restarting = true;
+	r.by_libxl = r.restarting = r.incoming_later = true;
+	r.migration = json_tokener_parse("{\"state\":\"active\",\"was_running\":true}");
 	r.restarts = 3;
 	r.directory = strdup("/root");
 	strv_add(&r.env, "LANG=C");
@@ -76,7 +77,8 @@ static void test_round_trip(void **state)
 	assert_int_equal(json_object_array_length(back.devices), 1);
 	assert_string_equal(back.gone.items[0], "device:y");
 	assert_int_equal(back.device_serial, 5);
-	assert_true(back.by_libxl && back.restarting);
+	assert_true(back.by_libxl && back.restarting && back.incoming_later);
+	assert_int_equal(json_object_object_length(back.migration), 2);
 	assert_int_equal(back.restarts, 3);
 	assert_string_equal(back.directory, "/root");
 	assert_string_equal(back.env.items[0], "LANG=C");

@@ -45,7 +45,7 @@ static void test_full(void **state)
 		"\"source\":\"definition:/etc/xendmd/domains.d/web1.json\","
 		"\"since\":\"1970-01-01T00:00:00.001Z\",\"start_ms\":412,\"qmp\":null,"
 		"\"log\":\"/var/log/xen/qemu-dm-web1.log\",\"reason\":\"ended\","
-		"\"exit\":{\"signal\":\"SIGKILL\"}}");
+		"\"exit\":{\"signal\":\"SIGKILL\"},\"migration\":null}");
 }
 
 static void test_empty(void **state)
@@ -55,7 +55,7 @@ static void test_empty(void **state)
 	assert_json(dm_status_to_json(&status),
 		"{\"domid\":4,\"uuid\":\"\",\"name\":null,\"kind\":null,\"state\":\"unmanaged\","
 		"\"pid\":null,\"stubdom\":null,\"source\":null,\"since\":null,\"start_ms\":null,"
-		"\"qmp\":null,\"log\":null,\"reason\":null,\"exit\":null}");
+		"\"qmp\":null,\"log\":null,\"reason\":null,\"exit\":null,\"migration\":null}");
 }
 
 static void test_exit(void **state)
