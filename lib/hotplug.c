@@ -277,7 +277,6 @@ static int emit(const struct json_node *device, const struct hotplug_context *c,
 		.files = c->files,
 		.root = root,
 		.incoming_fd = -1,
-		.version = c->qemu_version ? c->qemu_version : QEMUOPT_OLDEST,
 		.fd_prefix = prefix};
 
 	snprintf(prefix, sizeof(prefix), "xendmd%u-", c->serial);
