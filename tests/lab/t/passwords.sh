@@ -28,6 +28,7 @@ index, match = wanted[0]
 if match[1] == "fd":
     outer = socket.socket(fileno=int(match[2]))
     outer.set_inheritable(False)
+    outer.setblocking(True) # the daemon's is not
 else:
     outer = socket.socket(socket.AF_UNIX)
     outer.bind(match[2])
