@@ -43,6 +43,9 @@ static int refuse(struct domain *d, struct err *err)
 		return err_set(err, -ENOBUFS, "domain %u: %u changes of its devices wait already",
 			d->dom.domid, d->devices->jobs_len);
 	}
+	if (domain_migrate_busy(d, err) < 0) {
+		return err->code;
+	}
 	return domain_devices(d) ? 0 : err_set(err, -ENOMEM, "out of memory");
 }
 

@@ -11,11 +11,13 @@
 #include "lib/defparts.h"
 #include "lib/json.h"
 #include "lib/openfile.h"
+#include "lib/parse.h"
 #include "lib/passfd.h"
 #include "lib/strv.h"
 #include "lib/subst.h"
 #include "daemon/ctl/client.h"
 #include "daemon/ctl/ctl.h"
+#include "daemon/ctl/openfd.h"
 #include "daemon/ctl/print.h"
 #include "daemon/ctl/text.h"
 
@@ -66,25 +68,43 @@ static int read_addition(const char *path, struct addition *a)
 	return CTL_DONE;
 }
 
-/* --fd NAME=PATH is short for a file of that path. */
+static struct json_object *file_of(const char *key, const char *path, bool read_only)
+{
+	struct json_object *file = json_object_new_object();
+
+	if (!path) {
+		json_object_object_add(file, key, json_object_new_boolean(true));
+		return file;
+	}
+	json_object_object_add(file, key, json_object_new_string(path));
+	json_object_object_add(file, "mode", json_object_new_string(read_only ? "r" : "rw"));
+	return file;
+}
+
+/* --fd NAME=PATH is short for a file of that path; NAME=NUMBER is a descriptor that is there. */
 static int add_given(struct addition *a, const char *given)
 {
-	const char *equals = strchr(given, '=');
-	char path[PATH_MAX];
+	const char *spec = strchr(given, '=') + 1;
 	bool read_only = json_object_get_boolean(json_object_object_get(a->device, "read_only"));
-	_cleanup_free_ char *name = strndup(given, equals - given);
-	struct json_object *file;
+	_cleanup_free_ char *name = strndup(given, spec - given - 1);
+	char path[PATH_MAX];
+	uint64_t number;
+	int r;
 
 	if (!name) {
 		return ctl_fail(CTL_FAILED, "out of memory");
 	}
-	if (!realpath(equals + 1, path)) {
-		return ctl_fail(CTL_FAILED, "\"%s\": %s", equals + 1, strerror(errno));
+	if (parse_u64(spec, INT_MAX, &number) == 0) {
+		json_object_object_add(a->files, name, file_of("received", NULL, false));
+		strv_add(&a->names, name);
+		r = openfd_open(spec, &a->fds[a->fds_len]);
+		a->fds_len += r == CTL_DONE;
+		return r;
 	}
-	file = json_object_new_object();
-	json_object_object_add(file, "path", json_object_new_string(path));
-	json_object_object_add(file, "mode", json_object_new_string(read_only ? "r" : "rw"));
-	json_object_object_add(a->files, name, file);
+	if (!realpath(spec, path)) {
+		return ctl_fail(CTL_FAILED, "\"%s\": %s", spec, strerror(errno));
+	}
+	json_object_object_add(a->files, name, file_of("path", path, read_only));
 	return CTL_DONE;
 }
 
@@ -104,30 +124,43 @@ static int check_files(struct addition *a)
 	return defparts_files(&top, &err) < 0 ? ctl_fail(CTL_FAILED, "%s", err.text) : CTL_DONE;
 }
 
+static int open_one(struct addition *a, const char *name, const struct openfile *file)
+{
+	struct err err = {0};
+
+	if (a->fds_len == PASSFD_MAX) {
+		return ctl_fail(CTL_FAILED, "more than %d descriptors", PASSFD_MAX);
+	}
+	if (openfile_open(file, &a->fds[a->fds_len], &err) < 0) {
+		return ctl_fail(
+			CTL_FAILED, "files.%s: %s: %s", name, err.text, strerror(-err.code));
+	}
+	a->fds_len++;
+	strv_add(&a->names, name);
+	return CTL_DONE;
+}
+
+/* All but those that are there. */
 static int open_files(struct addition *a)
 {
 	_cleanup_(openfiles_fini) struct openfiles files = {0};
+	_cleanup_(strv_fini) struct strv names = {0};
 	const struct subst_values none = {0};
 	struct err err = {0};
+	int r = CTL_DONE;
 
 	json_object_object_foreach (a->files, name, file) {
-		(void)file;
-		defparts_number_file(a->files, name, &a->names);
+		if (!json_object_object_get_ex(file, "received", NULL)) {
+			defparts_number_file(a->files, name, &names);
+		}
 	}
-	if (defparts_resolve_files(a->files, &a->names, &none, &files, &err) < 0) {
+	if (defparts_resolve_files(a->files, &names, &none, &files, &err) < 0) {
 		return ctl_fail(CTL_FAILED, "%s", err.text);
 	}
-	for (size_t i = 0; i < files.len; i++) {
-		if (a->fds_len == PASSFD_MAX) {
-			return ctl_fail(CTL_FAILED, "more than %d descriptors", PASSFD_MAX);
-		}
-		if (openfile_open(&files.items[i], &a->fds[a->fds_len], &err) < 0) {
-			return ctl_fail(CTL_FAILED, "files.%s: %s: %s", a->names.items[i], err.text,
-				strerror(-err.code));
-		}
-		a->fds_len++;
+	for (size_t i = 0; r == CTL_DONE && i < files.len; i++) {
+		r = open_one(a, names.items[i], &files.items[i]);
 	}
-	return CTL_DONE;
+	return r;
 }
 
 static struct json_object *parameters_of(
@@ -150,7 +183,7 @@ static int device_add(const struct ctl_options *options)
 	struct json_object *reply = NULL;
 	int r = read_addition(options->args[2], &a);
 
-	for (size_t i = 0; r == CTL_DONE && i < options->fds.len; i++) {
+	for (unsigned i = 0; r == CTL_DONE && i < options->fds.len; i++) {
 		r = add_given(&a, options->fds.items[i]);
 	}
 	if (r == CTL_DONE) {
