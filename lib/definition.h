@@ -159,6 +159,7 @@ struct plan {
 	struct strv env;	       /* only what the definition gives */
 	bool minios;		       /* the stub domain has its arguments in one string */
 	struct json_object *qmp_steps; /* a list of commands to follow the start; NULL: none */
+	struct json_object *devices;   /* of a typed description; NULL: none */
 	struct openfiles files;	       /* from OPENFILE_FIRST_FD on */
 };
 /* Looks the binary up (-ENOENT, -EACCES with a sentence naming the places), replaces placeholders

@@ -264,6 +264,7 @@ static int build_typed(struct json_object *qemu, const char *binary, bool whole,
 	if (r < 0 || (r = typed_build(qemu, &context, &description, &text->names, err)) < 0) {
 		return r;
 	}
+	plan->devices = TAKE_PTR(description.devices);
 	strv_add(&plan->argv, plan->binary);
 	return qemuopt_print(&description, &style, &plan->argv, err);
 }
@@ -526,6 +527,7 @@ void plan_fini(struct plan *plan)
 	strv_fini(&plan->argv);
 	strv_fini(&plan->env);
 	openfiles_fini(&plan->files);
+	json_object_put(plan->devices);
 	json_object_put(plan->qmp_steps);
 	*plan = (struct plan){0};
 }

@@ -142,7 +142,8 @@ static void emit_vsock(struct typed_emit *e, struct json_object *o)
 	vmdesc_list(e->d, "-device", "driver", "%s", driver);
 	typed_copy(e, o, "id", "id");
 	if (typed_text(o, "vhost_fd")) {
-		vmdesc_set(e->d, "vhostfd", "%u", typed_fd(e, typed_text(o, "vhost_fd")));
+		vmdesc_set(e->d, "vhostfd", "%s%u", e->fd_prefix ? e->fd_prefix : "",
+			typed_fd(e, typed_text(o, "vhost_fd")));
 	}
 	typed_copy(e, o, "guest-cid", "context_id");
 	typed_virtio_common(e, o, driver);
@@ -235,8 +236,11 @@ static void emit_raw_properties(struct typed_emit *e, const char *option, struct
 	json_object_object_foreach (o, key, value) {
 		if (json_object_is_type(value, json_type_boolean)) {
 			vmdesc_set_switch(e->d, key, json_object_get_boolean(value));
-		} else {
-			vmdesc_set(e->d, key, "%s", json_object_get_string(value));
+			continue;
+		}
+		vmdesc_set(e->d, key, "%s", json_object_get_string(value));
+		if (json_object_is_type(value, json_type_int)) {
+			vmdesc_is_number(e->d);
 		}
 	}
 }
@@ -269,7 +273,7 @@ const struct typed_kind *const typed_kinds[] = {&typed_memory_object, &typed_fs,
 	&typed_vfio, &typed_scsi_controller, &typed_bridge, &typed_pcie_root_port,
 	&typed_pcie_switch_upstream_port, &typed_pcie_switch_downstream_port, &typed_pxb_pcie,
 	&typed_vsock, &typed_rng, &typed_balloon, &typed_loader, &typed_pvpanic, &typed_iommu,
-	&typed_raw, NULL};
+	&typed_cpu, &typed_raw, NULL};
 
 const struct typed_kind *typed_find_kind(const char *name)
 {

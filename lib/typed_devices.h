@@ -8,6 +8,8 @@
 /* typed_devices.c */
 extern const struct typed_kind typed_serial, typed_legacy_serial, typed_scsi_controller, typed_rng,
 	typed_balloon, typed_vsock, typed_loader, typed_pvpanic, typed_iommu, typed_raw;
+/* typed_cpu.c */
+extern const struct typed_kind typed_cpu;
 /* typed_storage.c */
 extern const struct typed_kind typed_block, typed_fs, typed_memory_object;
 /* typed_network.c */

@@ -32,6 +32,28 @@ int64_t typed_int(struct json_object *o, const char *key, int64_t otherwise)
 	return json_object_object_get_ex(o, key, &value) ? json_object_get_int64(value) : otherwise;
 }
 
+static bool is_number(const struct typed_emit *e, const char *key)
+{
+	const struct typed_field *f = e->kind ? e->kind->table.fields : NULL;
+
+	while (f && f->key && strcmp(f->key, key)) {
+		f++;
+	}
+	if (!f || !f->key) {
+		return false;
+	}
+	switch (f->form) {
+	case TYPED_UINT:
+	case TYPED_NUMBER:
+	case TYPED_SIZE:
+	case TYPED_BYTES:
+	case TYPED_HEX16:
+		return true;
+	default:
+		return false;
+	}
+}
+
 void typed_copy(struct typed_emit *e, struct json_object *o, const char *property, const char *key)
 {
 	struct json_object *value;
@@ -41,6 +63,9 @@ void typed_copy(struct typed_emit *e, struct json_object *o, const char *propert
 	}
 	if (!json_object_is_type(value, json_type_boolean)) {
 		vmdesc_set(e->d, property, "%s", json_object_get_string(value));
+		if (is_number(e, key)) {
+			vmdesc_is_number(e->d);
+		}
 	} else if (json_object_get_boolean(value)) {
 		vmdesc_set_switch(e->d, property, true);
 	}
@@ -67,7 +92,8 @@ static size_t put_fds(struct typed_emit *e, FILE *f, struct json_object *list)
 		unsigned first = typed_fd(e, reference);
 
 		for (unsigned n = 0; n < defparts_file_fds(e->files, reference + 1); n++, len++) {
-			fprintf(f, "%s%u", len ? ":" : "", first + n);
+			fprintf(f, "%s%s%u", len ? ":" : "", e->fd_prefix ? e->fd_prefix : "",
+				first + n);
 		}
 	}
 	return len;
@@ -249,6 +275,7 @@ int typed_build(struct json_object *qemu, const struct typed_context *context, s
 	}
 	if (r == 0) {
 		e.root = expanded ? expanded : qemu;
+		ret->devices = json_object_get(json_object_object_get(e.root, "devices"));
 		r = emit(&e, err);
 	}
 	return r;

@@ -65,6 +65,8 @@ struct typed_emit {
 	int incoming_fd;
 	const char *domid; /* of the guest; NULL: a part of a machine */
 	unsigned version;
+	const struct typed_kind *kind; /* of the device that is emitted; NULL: it is none */
+	const char *fd_prefix;	       /* of what stands for a descriptor; NULL: its number alone */
 };
 
 struct typed_kind {
@@ -75,6 +77,8 @@ struct typed_kind {
 extern const struct typed_kind *const typed_kinds[]; /* NULL-terminated */
 extern const struct typed_table typed_root;
 const struct typed_kind *typed_find_kind(const char *name);
+/* DEVICE has passed typed_check_object() with its kind's table. */
+void typed_emit_device(struct typed_emit *e, struct json_object *device);
 
 /* typed_check.c */
 int typed_check_object(
@@ -139,6 +143,8 @@ extern const char *const typed_transports[];
 
 /* typed_refs.c */
 int typed_check_references(const struct json_node *qemu, struct err *err);
+/* One that a machine has of itself, by its name. */
+bool typed_is_own_bus(const char *name);
 /* typed_machine.c */
 void typed_emit_machine(struct typed_emit *e);
 /* typed_memory.c */

@@ -111,9 +111,11 @@ static void for_each(struct typed_emit *e, const char *key,
 	}
 }
 
-static void emit_device(struct typed_emit *e, struct json_object *device)
+void typed_emit_device(struct typed_emit *e, struct json_object *device)
 {
-	typed_find_kind(typed_text(device, "kind"))->emit(e, device);
+	e->kind = typed_find_kind(typed_text(device, "kind"));
+	e->kind->emit(e, device);
+	e->kind = NULL;
 }
 
 static void emit_rtc(struct typed_emit *e)
@@ -230,7 +232,7 @@ void typed_emit_machine(struct typed_emit *e)
 	emit_text(e, e->root, "cpu_model", "-cpu");
 	for_each(e, "qmp_sockets", emit_qmp_socket);
 	typed_emit_memory(e);
-	for_each(e, "devices", emit_device);
+	for_each(e, "devices", typed_emit_device);
 	emit_rtc(e);
 	emit_text(e, e->root, "global_param", "-global");
 	for_each(e, "globals", emit_global);

@@ -153,6 +153,7 @@ static void set_queues(struct typed_emit *e, size_t queues, const char *driver)
 	vmdesc_set_switch(e->d, "mq", true);
 	if (typed_is_pci(driver)) {
 		vmdesc_set(e->d, "vectors", "%zu", 2 * queues + 2);
+		vmdesc_is_number(e->d);
 	}
 }
 

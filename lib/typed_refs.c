@@ -52,21 +52,28 @@ static bool in_raw(struct json_object *root, const char *id, size_t len)
 	return false;
 }
 
-/* A machine's own bus ("pci.0", "pcie.0", "ide.1", "isa.0", "usb-bus.0"), or that of a device:
- * its id, perhaps with the number of the bus behind it. */
-static bool is_bus(struct json_object *root, const char *name)
+/* "pci.0", "pcie.0", "ide.1", "isa.0", "usb-bus.0". */
+bool typed_is_own_bus(const char *name)
 {
 	static const char *const own[] = {"pci.", "pcie.", "ide.", "isa.", "usb-bus.", "scsi."};
-	const char *dot = strrchr(name, '.');
-	size_t len = dot && dot[1] && !dot[1 + strspn(dot + 1, "0123456789")] ? (size_t)(dot - name)
-									      : strlen(name);
 
 	for (size_t i = 0; i < ARRAY_SIZE(own); i++) {
 		if (!strncmp(name, own[i], strlen(own[i]))) {
 			return true;
 		}
 	}
-	return has_id(root, "devices", "id", name, strlen(name)) ||
+	return false;
+}
+
+/* A machine's own bus, or that of a device: its id, perhaps with the number of the bus behind it.
+ */
+static bool is_bus(struct json_object *root, const char *name)
+{
+	const char *dot = strrchr(name, '.');
+	size_t len = dot && dot[1] && !dot[1 + strspn(dot + 1, "0123456789")] ? (size_t)(dot - name)
+									      : strlen(name);
+
+	return typed_is_own_bus(name) || has_id(root, "devices", "id", name, strlen(name)) ||
 	       has_id(root, "devices", "id", name, len) || in_raw(root, name, len);
 }
 

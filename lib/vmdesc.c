@@ -26,6 +26,7 @@ void vmdesc_fini(struct vmdesc *d)
 	}
 	free(d->options);
 	strv_fini(&d->env);
+	json_object_put(d->devices);
 	json_object_put(d->qmp_steps);
 	*d = (struct vmdesc){0};
 }
@@ -150,9 +151,24 @@ void vmdesc_set(struct vmdesc *d, const char *key, const char *fmt, ...)
 	}
 }
 
+static void set_type(struct vmdesc *d, enum vmdesc_type type)
+{
+	struct vmdesc_option *o = d->len ? &d->options[d->len - 1] : NULL;
+
+	if (d->status == 0 && o && o->properties_len) {
+		o->properties[o->properties_len - 1].type = type;
+	}
+}
+
 void vmdesc_set_switch(struct vmdesc *d, const char *key, bool on)
 {
 	vmdesc_set(d, key, "%s", on ? "on" : "off");
+	set_type(d, VMDESC_BOOL);
+}
+
+void vmdesc_is_number(struct vmdesc *d)
+{
+	set_type(d, VMDESC_NUMBER);
 }
 
 void vmdesc_step(struct vmdesc *d, const char *command, struct json_object *arguments)

@@ -25,8 +25,13 @@ enum vmdesc_kind {
 	VMDESC_VERBATIM /* an argument that somebody else wrote */
 };
 
+/* What JSON has in place of the text, where it is told over QMP (lib/hotplug). A command line has
+ * texts alone. */
+enum vmdesc_type { VMDESC_STRING, VMDESC_BOOL, VMDESC_NUMBER };
+
 struct vmdesc_property {
 	char *key, *value;
+	enum vmdesc_type type;
 	bool implied; /* the first one may stand without its key: "-device DRIVER" */
 };
 
@@ -43,6 +48,8 @@ struct vmdesc {
 	struct vmdesc_option *options;
 	size_t len;
 	struct strv env; /* NAME=VALUE */
+	struct json_object
+		*devices; /* of a typed description, placeholders replaced; may be NULL */
 	struct json_object
 		*qmp_steps; /* what follows the start, in order: [{"execute", "arguments"}] */
 	int status;	    /* 0 or -ENOMEM, sticky */
@@ -70,6 +77,8 @@ void vmdesc_list_prefixed(struct vmdesc *d, const char *name, const char *prefix
 void vmdesc_set(struct vmdesc *d, const char *key, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 void vmdesc_set_switch(struct vmdesc *d, const char *key, bool on); /* "on" or "off" */
+/* The property that was set last is a number: decimal, with "0x", or with a unit. */
+void vmdesc_is_number(struct vmdesc *d);
 
 /* Takes ARGUMENTS over (NULL: none), also when it fails. */
 void vmdesc_step(struct vmdesc *d, const char *command, struct json_object *arguments);

@@ -87,6 +87,7 @@ struct qmp_event_rule {
 	unsigned classes; /* whose clients get it */
 	bool vchan;	  /* also from behind vchan */
 	bool told;	  /* an event qmp-event of the daemon */
+	bool unplug;	  /* tells what became of a device that was to be unplugged */
 };
 
 /* qmptable.c. The row for a command; those without one of their own share three: reading, changing,

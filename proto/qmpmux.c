@@ -104,10 +104,12 @@ void mux_bury_flight(struct qmpmux *m)
 /* A client in the middle of a sequence keeps the others from changing things (section 4.3). */
 static bool is_held_up(struct qmpmux *m, const struct qmpmux_client *c, int64_t now)
 {
-	if (m->lease && now >= m->lease_until && m->flight != m->lease) {
+	if (m->lease && now >= m->lease_until &&
+		(!m->flight || mux_holder(m->flight) != m->lease)) {
 		m->lease = NULL;
 	}
-	return m->lease && m->lease != c && !c->own && !(c->request.command->flags & QMP_READS);
+	return m->lease && m->lease != mux_holder(c) && !c->own &&
+	       !(c->request.command->flags & QMP_READS);
 }
 
 static struct qmpmux_client *next_in_turn(struct qmpmux *m, int64_t now)
@@ -124,10 +126,10 @@ static struct qmpmux_client *next_in_turn(struct qmpmux *m, int64_t now)
 
 static void take_lease(struct qmpmux *m, struct qmpmux_client *c, int64_t now)
 {
-	if (!c->own && !c->fn && !(c->request.command->flags & QMP_READS)) {
-		m->lease = c;
+	if (!c->own && (!c->fn || c->sequence) && !(c->request.command->flags & QMP_READS)) {
+		m->lease = mux_holder(c);
 	}
-	if (m->lease == c) {
+	if (m->lease == mux_holder(c)) {
 		m->lease_until = now + LIMIT_QMP_LEASE_MS;
 	}
 }
@@ -167,6 +169,14 @@ void mux_dispatch(struct qmpmux *m, int64_t now)
 			return;
 		}
 		send_request(m, c, now);
+	}
+}
+
+void qmpmux_sequence_end(struct qmpmux *m, const void *sequence, int64_t now)
+{
+	if (m->lease && m->lease == sequence) {
+		m->lease = NULL;
+		mux_dispatch(m, now);
 	}
 }
 
@@ -261,7 +271,7 @@ static bool expire_one(struct qmpmux *m, int64_t now)
 			m->counts.expired++;
 			client_error(c, -ETIMEDOUT, "GenericError",
 				m->state != MUX_READY ? "xendmd: the device model does not answer"
-				: m->lease && m->lease != c
+				: m->lease && m->lease != mux_holder(c)
 					? "xendmd: another client is in the middle of a sequence"
 					: "xendmd: the device model is busy",
 				now);
@@ -311,6 +321,11 @@ int qmpmux_tick(struct qmpmux *m, int64_t now, struct err *err)
 bool qmpmux_is_ready(const struct qmpmux *m)
 {
 	return m->state == MUX_READY;
+}
+
+unsigned qmpmux_version(const struct qmpmux *m)
+{
+	return m->has_version ? (unsigned)(m->version.major * 100 + m->version.minor) : 0;
 }
 
 enum qmpmux_health qmpmux_health(const struct qmpmux *m)

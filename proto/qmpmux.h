@@ -59,6 +59,9 @@ struct qmpmux_ops {
 	void (*ready)(void *ctx);
 	/* An event that is worth telling the host, within a rate. DATA may be NULL. */
 	void (*event)(void *ctx, const char *name, struct json_object *data);
+	/* A device was unplugged, or its guest refused that: told at any rate, because somebody
+	 * waits for it. May be NULL. */
+	void (*unplugged)(void *ctx, const char *name, struct json_object *data);
 	/* CLIENT is NULL for a call. */
 	void (*audit)(void *ctx, void *client, const struct qmpmux_audit *audit);
 };
@@ -121,6 +124,11 @@ struct qmpmux_call {
 	bool own; /* the daemon's: before the others, past leases, not audited */
 	const char *command;
 	struct json_object *arguments; /* borrowed; may be NULL */
+	/* NULL, or what names a sequence (any address of the caller's): from its first call that
+	 * changes something to qmpmux_sequence_end() no other client changes anything, as long as
+	 * the sequence is not idle for LIMIT_QMP_LEASE_MS. */
+	const void *sequence;
+	unsigned deadline_ms; /* 0: as usual for the command */
 	/* NULL, or asked for the descriptor that goes with it when it is sent (the receiver's). */
 	int (*take_fd)(void *ctx);
 	qmpmux_reply_fn fn;
@@ -132,11 +140,16 @@ struct qmpmux_call {
 int qmpmux_call(struct qmpmux *m, const struct qmpmux_call *call, int64_t now,
 	struct qmpmux_client **ret, struct err *err);
 
+/* The others' turn again. Nothing happens where SEQUENCE is none, or is over already. */
+void qmpmux_sequence_end(struct qmpmux *m, const void *sequence, int64_t now);
+
 /* When qmpmux_tick() is due; INT64_MAX: never. */
 int64_t qmpmux_deadline(const struct qmpmux *m);
 /* Negative with ERR as qmpmux_feed(). */
 int qmpmux_tick(struct qmpmux *m, int64_t now, struct err *err);
 
 bool qmpmux_is_ready(const struct qmpmux *m);
+/* MAJOR * 100 + MINOR of the last greeting; 0: there was none yet. */
+unsigned qmpmux_version(const struct qmpmux *m);
 enum qmpmux_health qmpmux_health(const struct qmpmux *m);
 void qmpmux_counts(const struct qmpmux *m, struct qmpmux_counts *ret);

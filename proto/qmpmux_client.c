@@ -234,7 +234,9 @@ static void take_request(struct qmpmux_client *c, const struct qmp_request *requ
 	r->arguments = json_object_get(request->arguments);
 	r->digest = digest_of(command, request->arguments);
 	r->with_fd = command->flags & QMP_WITH_FD && c->has_fd;
-	r->deadline = now + (c->own ? c->m->answer_ms : command->deadline_ms);
+	r->deadline = now + (c->own		     ? c->m->answer_ms
+				    : c->deadline_ms ? c->deadline_ms
+						     : command->deadline_ms);
 	if (qmpmux_is_refused(c->m)) {
 		client_error(c, -ENOTCONN, GENERIC, c->m->refusal, now);
 		return;
@@ -458,6 +460,8 @@ int qmpmux_call(struct qmpmux *m, const struct qmpmux_call *call, int64_t now,
 	m->calls_len++;
 	c->fn = call->fn;
 	c->own = call->own;
+	c->sequence = call->sequence;
+	c->deadline_ms = call->deadline_ms;
 	c->take_fd = call->take_fd;
 	c->has_fd = call->take_fd != NULL;
 	c->busy = true;

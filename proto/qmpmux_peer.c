@@ -257,7 +257,7 @@ static int on_reply(
 	m->expiries = 0;
 	m->quiet_since = now;
 	mux_end_flight(m);
-	if (m->lease && m->lease == c) {
+	if (c && m->lease == mux_holder(c)) {
 		m->lease_until = now + LIMIT_QMP_LEASE_MS;
 	}
 	if (message->kind == QMP_RETURN && command->flags & QMP_SEEN_TYPES) {
@@ -297,7 +297,10 @@ static void on_event(struct qmpmux *m, const struct qmp_message *message, int64_
 	const struct qmp_event_rule *rule = qmp_event_find(message->name);
 
 	m->counts.events++;
-	if (!rule || (m->peer == QMP_PEER_VCHAN && !rule->vchan) ||
+	if (rule && rule->unplug && m->ops->unplugged) {
+		m->ops->unplugged(m->ctx, message->name, message->body);
+	}
+	if (m->shut || !rule || (m->peer == QMP_PEER_VCHAN && !rule->vchan) ||
 		!bucket_take(&m->events, 1, LIMIT_QMP_EVENT_BURST, LIMIT_QMP_EVENTS_PER_S, now)) {
 		m->counts.events_dropped++;
 		return;

@@ -35,6 +35,8 @@ struct qmpmux_client {
 	struct qmpmux_request request;
 	/* of a call */
 	bool own;
+	const void *sequence; /* NULL: none */
+	unsigned deadline_ms; /* 0: the command's */
 	int (*take_fd)(void *ctx);
 	qmpmux_reply_fn fn;
 };
@@ -92,7 +94,7 @@ struct qmpmux {
 	struct qmpmux_tombstone tombstones[LIMIT_QMP_TOMBSTONES];
 	unsigned tombstones_len, expiries, violations;
 
-	struct qmpmux_client *lease;
+	const void *lease; /* whose: mux_holder(); NULL: nobody's */
 	int64_t lease_until;
 
 	struct qmp_seen seen;
@@ -106,6 +108,12 @@ static inline struct qmpfilter mux_filter(const struct qmpmux *m, enum qmp_class
 {
 	return (struct qmpfilter){
 		.class = class, .peer = m->peer, .policy = m->policy, .seen = &m->seen};
+}
+
+/* Who a lease that C takes belongs to: itself, or the sequence that it is a part of. */
+static inline const void *mux_holder(const struct qmpmux_client *c)
+{
+	return c->sequence ? c->sequence : c;
 }
 
 /* qmpmux.c. Sends what is next, if something may be sent. */

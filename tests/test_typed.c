@@ -194,6 +194,9 @@ static const struct {
 		"-device xio3130-downstream,id=d,bus=u,chassis=1,slot=0x2"},
 	{DEVICE("\"kind\": \"pxb_pcie\", \"id\": \"p\", \"bus_nr\": 32"),
 		"-device pxb-pcie,id=p,bus=pcie.0,bus_nr=32,numa_node=0"},
+	{DEVICE("\"kind\": \"cpu\", \"id\": \"c\", \"driver\": \"qemu64-x86_64-cpu\", "
+		"\"socket_id\": 1, \"die_id\": 0, \"core_id\": 2, \"thread_id\": 0"),
+		"-device qemu64-x86_64-cpu,id=c,socket-id=1,die-id=0,core-id=2,thread-id=0"},
 	{DEVICE("\"kind\": \"vsock\", \"id\": \"v\", \"context_id\": 3, \"vhost_fd\": \"@f\""),
 		"-device vhost-vsock-pci,id=v,vhostfd=3,guest-cid=3"},
 	{DEVICE("\"kind\": \"vsock\", \"id\": \"v\", \"context_id\": 3, \"transport\": \"ccw\", "
