@@ -23,6 +23,7 @@ struct proxy;
 struct handoff;
 struct migrate_request;
 struct received;
+struct strv;
 
 /* A call that is answered later. It outlives its client; completing it then does nothing. */
 struct control_call;
@@ -76,6 +77,12 @@ struct control_backend {
 		struct err *err);
 	int (*query)(void *ctx, const char *who, bool root, const char *what,
 		struct control_call *call, struct err *err);
+	/* As domain_device_add(): of FDS, one for each of NAMES, those that are taken become -1. */
+	int (*device_add)(void *ctx, const char *who, struct json_object *device,
+		const struct strv *names, int *fds, struct control_call *call, struct err *err);
+	int (*device_remove)(void *ctx, const char *who, const char *id, uint64_t timeout_s,
+		struct control_call *call, struct err *err);
+	int (*device_list)(void *ctx, const char *who, struct json_object **ret, struct err *err);
 	int (*restart)(void *ctx, const char *who, struct control_call *call, struct err *err);
 	/* {"definitions":N,"errors":[{"path":…,"message":…}]} */
 	int (*reload)(void *ctx, struct json_object **ret, struct err *err);

@@ -139,6 +139,11 @@ void method_handoff(struct control_call *call, struct json_object *parameters);
 void method_proxy_vchan(struct control_call *call, struct json_object *parameters);
 int call_peer_pid(const struct control_call *call, pid_t *ret, struct err *err);
 
+/* Handlers of DeviceAdd, DeviceRemove and DeviceList (control_device.c). */
+void method_device_add(struct control_call *call, struct json_object *parameters);
+void method_device_remove(struct control_call *call, struct json_object *parameters);
+void method_device_list(struct control_call *call, struct json_object *parameters);
+
 /* Handlers of List with more, Events (control_stream.c), Logs (control_logs.c). */
 void stream_list(struct control_call *call, const char *who);
 void stream_events(struct control_call *call, uint64_t since);

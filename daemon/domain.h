@@ -35,6 +35,7 @@ struct received;
 struct record;
 struct scope_bus;
 struct store;
+struct strv;
 struct xs_batch;
 
 /* What all domains use. Owned by the manager, outlives every domain. */
@@ -126,6 +127,17 @@ int domain_stop(struct domain *d, bool force, struct control_call *call, struct 
 /* One QMP command. CALL as above; ROOT may send more than the members of group xendmd. */
 int domain_qmp(struct domain *d, bool root, const char *command, struct json_object *arguments,
 	struct control_call *call, struct err *err);
+
+/* domain_device*.c: devices of a running machine (lib/hotplug). CALL as above, completed with
+ * {"id", "pty"} or without parameters. FDS are descriptors, each of the file in NAMES; those that
+ * are taken become -1, also on failure. -EINVAL with "device.KEY: sentence", -EOPNOTSUPP, -ENOBUFS.
+ */
+int domain_device_add(struct domain *d, struct json_object *device, const struct strv *names,
+	int *fds, struct control_call *call, struct err *err);
+int domain_device_remove(struct domain *d, const char *id, uint64_t timeout_s,
+	struct control_call *call, struct err *err);
+/* The machine's devices as they are now; a list, the caller's. */
+struct json_object *domain_devices_json(const struct domain *d);
 
 /* The device model's state into FD (taken over). CALL as above. */
 int domain_save(struct domain *d, int fd, struct control_call *call, struct err *err);

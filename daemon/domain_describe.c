@@ -161,6 +161,7 @@ struct json_object *domain_describe_json(const struct domain *d)
 		json, "cgroup", d->r.cgroup ? json_object_new_string(d->r.cgroup) : NULL);
 	json_object_object_add(json, "hypervisor", hypervisor_json(&d->dom));
 	json_object_object_add(json, "nodes", nodes_json(d));
+	json_object_object_add(json, "devices", domain_devices_json(d));
 	json_object_object_add(json, "following", json_object_new_boolean(d->r.following));
 	json_object_object_add(json, "warnings", warnings);
 	json_object_object_add(json, "log_tail", tail ? json_object_new_string(tail) : NULL);

@@ -113,6 +113,7 @@ struct domain {
 	LIST_HEAD(, qmp_call) qmp_calls;
 	struct domain_save *save;	    /* under way */
 	struct domain_migration *migration; /* likewise */
+	struct domain_devices *devices;	    /* changes of its devices; NULL: none so far */
 	struct dmlog *log;
 	int log_fd, listen_fd;	   /* between prepare and spawn */
 	size_t files_len;	   /* of its definition */
@@ -288,6 +289,15 @@ void domain_migrate_forget(struct domain *d);
 /* For show and status; NULL: nothing. */
 struct json_object *domain_migrate_json(const struct domain *d);
 const char *domain_migrate_word(const struct domain *d);
+
+/* domain_device.c */
+/* A start: DEVICES are those of its command line's description; NULL: there is none. */
+void domain_device_begin(struct domain *d, struct json_object *devices);
+/* It runs, or its session is there again: what is unfinished goes on. */
+void domain_device_connected(struct domain *d);
+void domain_device_unplugged(void *ctx, const char *name, struct json_object *data);
+/* The session ends, and with it what is under way; the record stays. */
+void domain_device_drop(struct domain *d);
 
 /* domain_libxl.c: the sockets of libxl and libxenstat. */
 /* While preparing: we listen at libxl's paths; changes r.argv, fills libxl_fds. */

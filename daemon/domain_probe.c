@@ -109,6 +109,7 @@ static void on_monitor_ready(void *ctx)
 	} else if (d->state == DOMAIN_RUNNING) {
 		domain_follow_connected(d);
 		domain_migrate_connected(d);
+		domain_device_connected(d);
 	}
 }
 
@@ -136,6 +137,7 @@ static const struct monitor_ops monitor_ops = {
 	.on_lost = on_monitor_lost,
 	.on_quarantined = domain_qmp_quarantined,
 	.on_event = domain_qmp_event,
+	.on_unplugged = domain_device_unplugged,
 	.on_audit = domain_qmp_audit,
 };
 

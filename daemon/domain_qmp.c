@@ -59,6 +59,7 @@ int domain_qmp_serve(struct domain *d, enum qmp_class class, const char *path, s
 void domain_qmp_open(struct domain *d)
 {
 	char path[PATH_MAX];
+	bool opened = false;
 	struct err err;
 
 	if (!is_open(d)) {
@@ -73,7 +74,11 @@ void domain_qmp_open(struct domain *d)
 	for (int i = 0; i < _QMP_CLASS_MAX; i++) {
 		if (d->qmp[i] && !qmp_server_is_attached(d->qmp[i])) {
 			qmp_server_attach(d->qmp[i], d->monitor);
+			opened = true;
 		}
+	}
+	if (opened) {
+		domain_device_connected(d);
 	}
 }
 
@@ -116,6 +121,7 @@ void domain_drop_monitor(struct domain *d)
 	}
 	domain_save_drop(d);
 	domain_migrate_drop(d);
+	domain_device_drop(d);
 	for (int i = 0; i < _QMP_CLASS_MAX; i++) {
 		if (d->qmp[i]) {
 			qmp_server_detach(d->qmp[i]);

@@ -116,6 +116,7 @@ static void note_command_line(struct domain *d, struct plan *plan)
 	d->r.steps = TAKE_PTR(plan->qmp_steps);
 	domain_note_steps(d);
 	d->r.incoming_later = incoming_later(d);
+	domain_device_begin(d, plan->devices);
 	if (domain_is_old(d)) {
 		return;
 	}

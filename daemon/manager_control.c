@@ -223,6 +223,37 @@ static int backend_save(
 	return domain_save(d, fd, call, err);
 }
 
+static int backend_device_add(void *ctx, const char *who, struct json_object *device,
+	const struct strv *names, int *fds, struct control_call *call, struct err *err)
+{
+	struct domain *d;
+	int r = manager_find_who(ctx, who, &d, err);
+
+	return r < 0 ? r : domain_device_add(d, device, names, fds, call, err);
+}
+
+static int backend_device_remove(void *ctx, const char *who, const char *id, uint64_t timeout_s,
+	struct control_call *call, struct err *err)
+{
+	struct domain *d;
+	int r = manager_find_who(ctx, who, &d, err);
+
+	return r < 0 ? r : domain_device_remove(d, id, timeout_s, call, err);
+}
+
+static int backend_device_list(
+	void *ctx, const char *who, struct json_object **ret, struct err *err)
+{
+	struct domain *d;
+	int r = manager_find_who(ctx, who, &d, err);
+
+	if (r < 0) {
+		return r;
+	}
+	*ret = domain_devices_json(d);
+	return *ret ? 0 : err_set(err, -ENOMEM, "out of memory");
+}
+
 static int backend_restart(void *ctx, const char *who, struct control_call *call, struct err *err)
 {
 	struct domain *d;
@@ -357,6 +388,9 @@ const struct control_backend manager_backend = {
 	.migrate_cancel = manager_migrate_cancel,
 	.balloon = manager_balloon,
 	.query = manager_query,
+	.device_add = backend_device_add,
+	.device_remove = backend_device_remove,
+	.device_list = backend_device_list,
 	.restart = backend_restart,
 	.reload = backend_reload,
 	.config = backend_config,

@@ -208,6 +208,15 @@ static void op_event(void *ctx, const char *name, struct json_object *data)
 	}
 }
 
+static void op_unplugged(void *ctx, const char *name, struct json_object *data)
+{
+	struct monitor *m = ctx;
+
+	if (!m->dead && m->ops->on_unplugged) {
+		m->ops->on_unplugged(m->ctx, name, data);
+	}
+}
+
 static void op_audit(void *ctx, void *client, const struct qmpmux_audit *audit)
 {
 	struct monitor *m = ctx;
@@ -223,6 +232,7 @@ static const struct qmpmux_ops mux_ops = {.send = op_send,
 	.resume = op_resume,
 	.ready = op_ready,
 	.event = op_event,
+	.unplugged = op_unplugged,
 	.audit = op_audit};
 
 static void link_up(void *ctx)

@@ -38,6 +38,8 @@ struct monitor_ops {
 	void (*on_absent)(void *ctx);
 	/* Something happened in it that the host should know. DATA may be NULL. */
 	void (*on_event)(void *ctx, const char *name, struct json_object *data);
+	/* A device was unplugged, or its guest refused that. DATA may be NULL. */
+	void (*on_unplugged)(void *ctx, const char *name, struct json_object *data);
 	/* What a client did (for the log). PID 0: a call of the control socket. */
 	void (*on_audit)(void *ctx, int pid, const struct qmpmux_audit *audit);
 };

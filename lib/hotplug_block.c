@@ -106,7 +106,10 @@ int hotplug_block(const struct hotplug_build *b, const struct vmdesc_option *dri
 	int r;
 
 	if (b->context->from_start) {
-		return 0; /* what -drive made goes with its device */
+		/* What -drive made goes with its device. */
+		hotplug_step(b->plan, "blockdev-add",
+			hotplug_one("node-name", vmdesc_get(drive, "id")), NULL, NULL);
+		return 0;
 	}
 	r = typed_require(b->node, "format",
 		"\"raw\", \"qcow2\", …; that of a disk that is plugged in is not guessed", err);

@@ -145,6 +145,18 @@
 	16 /* of what follows a start; each is logged and an event as well                         \
 	    */
 
+/* Devices of a running machine. */
+#define LIMIT_DEVICES 256		 /* of one domain, in its record */
+#define LIMIT_DEVICE_BYTES (16 * 1024)	 /* of one device's description */
+#define LIMIT_DEVICES_BYTES (512 * 1024) /* of all that is recorded of them */
+#define LIMIT_DEVICE_WAITING 16		 /* changes that wait for the one under way */
+#define LIMIT_DEVICE_STEP_MS 120000	 /* one command: memory that is allocated at once */
+#define LIMIT_DEVICE_REMOVE_S 600	 /* a guest may be given so long to let go, and is given: */
+#define LIMIT_DEVICE_REMOVE_DEFAULT_S 30
+/* What QEMU did not answer to is tried again, with pauses that double. */
+#define LIMIT_DEVICE_AGAIN_MS 2000
+#define LIMIT_DEVICE_AGAIN_MAX_MS 60000
+
 /* A run directory, in which a device model may leave what it likes. */
 #define LIMIT_REMOVE_DEPTH 8
 #define LIMIT_REMOVE_ENTRIES 1024 /* in one turn of the loop: 5 ms on a tmpfs */

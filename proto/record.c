@@ -13,6 +13,7 @@
 
 #include "lib/cleanup.h"
 #include "lib/limits.h"
+#include "proto/devicelist.h"
 
 enum field_type { FIELD_U32, FIELD_U64, FIELD_S64, FIELD_INT, FIELD_BOOL, FIELD_STRING };
 
@@ -62,6 +63,7 @@ static const struct field fields[] = {
 	FIELD_LATER("restarts", U32, restarts),
 	FIELD_LATER("directory", STRING, directory),
 	FIELD_LATER("incoming_later", BOOL, incoming_later),
+	FIELD_LATER("device_serial", U32, device_serial),
 };
 
 void record_fini(struct record *r)
@@ -77,6 +79,8 @@ void record_fini(struct record *r)
 	strv_fini(&r->env);
 	strv_fini(&r->nodes);
 	strv_fini(&r->warnings);
+	strv_fini(&r->gone);
+	json_object_put(r->devices);
 	json_object_put(r->steps);
 	json_object_put(r->all_steps);
 	json_object_put(r->migration);
@@ -153,6 +157,8 @@ char *record_encode(const struct record *r)
 			encode_field(&fields[i], (const char *)r + fields[i].offset));
 	}
 	json_object_object_add(json, "argv", encode_list(&r->argv));
+	json_object_object_add(json, "devices", json_object_get(r->devices));
+	json_object_object_add(json, "gone", encode_list(&r->gone));
 	encode_follow(json, r);
 	if (asprintf(&text, "%s\n",
 		    json_object_to_json_string_ext(
@@ -312,6 +318,24 @@ static int decode_follow(struct json_object *json, struct record *r)
 		       : 0;
 }
 
+/* Records of daemons before it have none of these either. */
+static int decode_devices(struct json_object *json, struct record *r)
+{
+	struct json_object *value;
+
+	if (json_object_object_get_ex(json, "gone", &value) && decode_list(value, &r->gone) < 0) {
+		return -EBADMSG;
+	}
+	if (!json_object_object_get_ex(json, "devices", &value) || !value) {
+		return 0;
+	}
+	if (!devicelist_is_valid(value)) {
+		return -EBADMSG;
+	}
+	r->devices = json_object_get(value);
+	return 0;
+}
+
 static int decode_object(struct json_object *json, struct record *ret, struct err *err)
 {
 	struct json_object *version;
@@ -341,6 +365,9 @@ static int decode_object(struct json_object *json, struct record *ret, struct er
 	if (decode_follow(json, ret) < 0) {
 		return err_set(
 			err, -EBADMSG, "\"steps\", \"env\", \"nodes\" or \"warnings\" is wrong");
+	}
+	if (decode_devices(json, ret) < 0) {
+		return err_set(err, -EBADMSG, "\"devices\" or \"gone\" is wrong");
 	}
 	return 0;
 }

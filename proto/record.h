@@ -59,6 +59,10 @@ struct record {
 	struct json_object *steps; /* commands that are not answered yet; NULL: none */
 	struct strv nodes;	   /* what was written below /local/domain/G */
 	struct strv warnings;	   /* what of it failed */
+	/* The devices of the machine (proto/devicelist); NULL: none are known. */
+	struct json_object *devices;
+	struct strv gone;	/* of the command line's (lib/hotplug), what was taken out */
+	uint32_t device_serial; /* of the last that was added */
 	int64_t since_ms, started_ms,
 		start_ms; /* realtime, realtime, duration (-1: not ready yet) */
 };

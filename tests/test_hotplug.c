@@ -376,6 +376,7 @@ static const struct {
 	const char *device, *id, *steps;
 } from_start[] = {
 	{DISK ", \"device_id\": \"x\"}", "x",
+		"blockdev-add {\"node-name\":\"d\"}\n"
 		"device_add {\"driver\":\"virtio-blk-pci\",\"id\":\"x\",\"drive\":\"d\","
 		"\"config-wce\":false}"},
 	{DISK "}", NULL, "it has no id by which QEMU could be told of it"},

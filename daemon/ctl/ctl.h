@@ -26,7 +26,9 @@ struct ctl_options {
 	struct strv fds;		      /* NAME=PATH or NAME=NUMBER each */
 	struct strv capabilities, parameters; /* NAME=VALUE each */
 	bool detach, cancel, status, incoming;
-	char **args; /* what is not an option */
+	bool has_timeout;
+	uint64_t timeout; /* in seconds */
+	char **args;	  /* what is not an option */
 	int args_len;
 };
 
@@ -49,6 +51,8 @@ int verb_migrate(const struct ctl_options *options);
 /* verb_query.c */
 int verb_query(const struct ctl_options *options);
 int verb_balloon(const struct ctl_options *options);
+/* verb_device.c */
+int verb_device(const struct ctl_options *options);
 /* verb_render.c */
 int verb_render(const struct ctl_options *options);
 int verb_check(const struct ctl_options *options);

@@ -46,6 +46,10 @@ static const struct verb {
 		"a machine of QEMU's own to another place, or from there", verb_migrate},
 	{"balloon", "j", 2, 2, "DOMAIN MIB", "the size that the guest is to have", verb_balloon},
 	{"query", "j", 2, 2, "DOMAIN WHAT", "a question that changes nothing", verb_query},
+	{"device", "jPQ", 2, 3,
+		"add DOMAIN FILE [--fd NAME=PATH] | remove DOMAIN ID [--timeout S] | list DOMAIN "
+		"[--json]",
+		"devices of a running machine", verb_device},
 	{"restart", "j", 1, 1, "DOMAIN", "replace a device model, with its state", verb_restart},
 	{"render", "jLDS", 1, 1, "[--as-libxl] [--domid N] [--stubdom-id N] [--json] FILE",
 		"the command line a definition gives", verb_render},
@@ -70,6 +74,7 @@ static const struct option all_options[] = {
 	{"cancel", no_argument, NULL, 'X'},
 	{"status", no_argument, NULL, 'U'},
 	{"incoming", no_argument, NULL, 'I'},
+	{"timeout", required_argument, NULL, 'Q'},
 	{"domid", required_argument, NULL, 'D'},
 	{"stubdom-id", required_argument, NULL, 'S'},
 	{"help", no_argument, NULL, 'h'},
@@ -193,6 +198,9 @@ static int take_option(const struct verb *verb, int letter, struct ctl_options *
 	case 'n':
 		o->has_lines = true;
 		return number_option(verb, "lines", LIMIT_LOG_REPLY_LINES, &o->lines);
+	case 'Q':
+		o->has_timeout = true;
+		return number_option(verb, "timeout", LIMIT_DEVICE_REMOVE_S, &o->timeout);
 	case 'D':
 		r = number_option(verb, "domid", DOMID_FIRST_RESERVED - 1, &number);
 		o->domid = number;

@@ -16,7 +16,8 @@
  *   close-qmp garbage-qmp huge-qmp-line silent-qmp      on the monitor
  *   flood-stderr=BYTES       lines on stderr before anything else; say=TEXT one line
  *   answers=DIR              DIR/COMMAND is the reply: {"return": …} or {"error": …}; empty: none
- *                            comes; a string: the connection ends
+ *                            comes; a string: the connection ends. "events": […] beside it are
+ *                            told behind it
  *   commands=FILE            each command is noted there, a line of JSON; with a descriptor that
  *                            came for add-fd what that is
  *   migration=FILE           what becomes of a migration (fakedm_migrate.h)
@@ -741,10 +742,36 @@ static bool given_answer(const char *name, struct json_object **reply)
 	return true;
 }
 
+/* What the test wants to be told with a reply; it is no part of it. */
+static struct json_object *take_events(struct json_object *reply)
+{
+	struct json_object *events = NULL;
+
+	if (json_object_is_type(reply, json_type_object) &&
+		json_object_object_get_ex(reply, "events", &events)) {
+		json_object_get(events);
+		json_object_object_del(reply, "events");
+	}
+	return events;
+}
+
+static void send_events(struct json_object *events)
+{
+	for (size_t i = 0; events && i < json_object_array_length(events); i++) {
+		struct json_object *event = json_object_array_get_idx(events, i),
+				   *time = json_tokener_parse(
+					   "{\"seconds\": 1, \"microseconds\": 0}");
+
+		json_object_object_add(event, "timestamp", time);
+		send_ascii(json_object_to_json_string_ext(event, JSON_C_TO_STRING_PLAIN));
+	}
+	json_object_put(events);
+}
+
 static void on_line(const char *line)
 {
 	struct json_object *request = json_tokener_parse(line), *name, *id, *arguments = NULL;
-	struct json_object *reply = json_object_new_object();
+	struct json_object *reply = json_object_new_object(), *events;
 	bool quit = false;
 
 	if (!json_object_is_type(request, json_type_object) ||
@@ -766,11 +793,13 @@ static void on_line(const char *line)
 			json_object_object_add(reply, "id", json_object_get(id));
 		}
 	}
+	events = take_events(reply);
 	if (json_object_is_type(reply, json_type_string)) {
 		drop_client();
 	} else if (reply) {
 		send_ascii(json_object_to_json_string_ext(reply, JSON_C_TO_STRING_PLAIN));
 	}
+	send_events(events);
 	json_object_put(reply);
 	json_object_put(request);
 	if (quit) {
