@@ -39,7 +39,7 @@ struct world {
 	int64_t now;
 	char sent[16384]; /* to the device model */
 	void *fd_of;
-	unsigned ready, events, audits;
+	unsigned ready, events, audits, unplugged;
 	char event[64], audit[600];
 	struct err err;
 	struct peer_client clients[40];
@@ -99,7 +99,10 @@ static void op_audit(void *ctx, void *client, const struct qmpmux_audit *audit)
 		audit->error ? audit->error : "-");
 }
 
-static const struct qmpmux_ops ops = {.send = op_send,
+static void op_unplugged(void *ctx, const char *name, struct json_object *data);
+
+static const struct qmpmux_ops ops = {.unplugged = op_unplugged,
+	.send = op_send,
 	.reply = op_reply,
 	.over = op_over,
 	.resume = op_resume,
@@ -490,6 +493,73 @@ static void test_leaves_in_flight(void **state)
 	world_free(w);
 }
 
+static int call_of(struct world *w, const void *sequence, const char *command)
+{
+	const struct qmpmux_call call = {.class = QMP_CLASS_ADMIN,
+		.sequence = sequence,
+		.deadline_ms = 20000,
+		.command = command,
+		.fn = on_reply,
+		.ctx = w};
+
+	return qmpmux_call(w->m, &call, w->now, NULL, &w->err);
+}
+
+/* Calls that belong together are one holder of a lease. */
+static void test_sequences(void **state)
+{
+	struct world *w = world_ready(QMP_PEER_DOM0);
+
+	negotiated(w, 0, QMP_CLASS_ADMIN);
+	assert_int_equal(call_of(w, w, "device_add"), 0);
+	asks(w, 0, "{\"execute\":\"stop\"}");
+	assert_string_equal(sent(w), "{\"execute\":\"device_add\",\"id\":2}\n");
+	/* Its own deadline, and the lease holds as long. */
+	later(w, 10000);
+	assert_int_equal(w->called, 0);
+	got(w, 0);
+	asks(w, 0, "{\"execute\":\"stop\"}");
+	says(w, "{\"return\": {}, \"id\": 2}\r\n");
+	assert_int_equal(w->called, 1);
+	/* Between two of its calls nobody else changes anything, nor do calls outside of it. */
+	assert_string_equal(sent(w), "");
+	assert_int_equal(call_of(w, NULL, "cont"), 0);
+	assert_string_equal(sent(w), "");
+	assert_int_equal(call_of(w, w, "device_del"), 0);
+	assert_string_equal(sent(w), "{\"execute\":\"device_del\",\"id\":3}\n");
+	says(w, "{\"return\": {}, \"id\": 3}\r\n");
+	/* Another's end is not its. */
+	qmpmux_sequence_end(w->m, &w->now, w->now);
+	assert_string_equal(sent(w), "");
+	qmpmux_sequence_end(w->m, w, w->now);
+	assert_string_equal(sent(w), "{\"execute\":\"stop\",\"id\":4}\n");
+	world_free(w);
+}
+
+static void op_unplugged(void *ctx, const char *name, struct json_object *data)
+{
+	struct world *w = ctx;
+
+	w->unplugged++;
+	snprintf(w->event, sizeof(w->event), "%s", name);
+}
+
+/* Somebody waits for these: no rate drops one. */
+static void test_unplugged(void **state)
+{
+	struct world *w = world_ready(QMP_PEER_DOM0);
+
+	for (unsigned i = 1; i <= 200; i++) {
+		says(w, "{\"timestamp\": {\"seconds\": 1, \"microseconds\": 0}, \"event\": "
+			"\"DEVICE_DELETED\", \"data\": {\"device\": \"x\", \"path\": \"/x\"}}\r\n");
+		assert_int_equal(w->unplugged, i);
+	}
+	says(w, "{\"timestamp\": {\"seconds\": 1, \"microseconds\": 0}, \"event\": \"STOP\"}\r\n");
+	assert_int_equal(w->unplugged, 200);
+	assert_int_equal(qmpmux_version(w->m), 702);
+	world_free(w);
+}
+
 static void test_leases(void **state)
 {
 	struct world *w = world_ready(QMP_PEER_DOM0);
@@ -843,6 +913,8 @@ int main(void)
 		cmocka_unit_test(test_s6_half_close),
 		cmocka_unit_test(test_leaves_in_flight),
 		cmocka_unit_test(test_leases),
+		cmocka_unit_test(test_sequences),
+		cmocka_unit_test(test_unplugged),
 		cmocka_unit_test(test_p6_events),
 		cmocka_unit_test(test_r1_flood),
 		cmocka_unit_test(test_r3_hostile),

@@ -43,6 +43,10 @@ static struct record sample(void)
 	r.following = true;
 	r.steps = json_tokener_parse("[{\"execute\":\"cont\"}]");
 	r.all_steps = json_tokener_parse("[{\"execute\":\"stop\"},{\"execute\":\"cont\"}]");
+	r.devices = json_tokener_parse("[{\"id\":\"x\",\"state\":\"adding\",\"device\":{},"
+				       "\"steps\":[{\"execute\":\"device_add\"}]}]");
+	r.device_serial = 5;
+	strv_add(&r.gone, "device:y");
 	r.by_libxl = r.restarting = true;
 	r.restarts = 3;
 	r.directory = strdup("/root");
@@ -69,6 +73,9 @@ static void test_round_trip(void **state)
 	assert_true(back.following);
 	assert_int_equal(json_object_array_length(back.steps), 1);
 	assert_int_equal(json_object_array_length(back.all_steps), 2);
+	assert_int_equal(json_object_array_length(back.devices), 1);
+	assert_string_equal(back.gone.items[0], "device:y");
+	assert_int_equal(back.device_serial, 5);
 	assert_true(back.by_libxl && back.restarting);
 	assert_int_equal(back.restarts, 3);
 	assert_string_equal(back.directory, "/root");
