@@ -201,7 +201,7 @@ static void unwind_next(struct domain_devices *v)
 	while (job->at > 0 && !command) {
 		step = device_entry_step(job->entry, --job->at);
 		command = device_step(step, true, &arguments);
-		job->unsure = job->unsure && !command ? true : job->unsure;
+		job->unsure = job->unsure && command; /* that was the topmost alone */
 	}
 	if (!command) {
 		device_entry_set_done(job->entry, 0);

@@ -157,9 +157,9 @@ char *record_encode(const struct record *r)
 			encode_field(&fields[i], (const char *)r + fields[i].offset));
 	}
 	json_object_object_add(json, "argv", encode_list(&r->argv));
+	encode_follow(json, r);
 	json_object_object_add(json, "devices", json_object_get(r->devices));
 	json_object_object_add(json, "gone", encode_list(&r->gone));
-	encode_follow(json, r);
 	if (asprintf(&text, "%s\n",
 		    json_object_to_json_string_ext(
 			    json, JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_NOSLASHESCAPE)) < 0) {
