@@ -23,9 +23,13 @@ fine $ALL
 has_devices type
 echo '{"return": [{"type": "cpu-x", "vcpus-count": 1, "props": {"core-id": 1}}]}' >"$A/query-hotpluggable-cpus"
 def web1 web1 "answers=$A,commands=$W/commands" '{"extra_args": ["-object", "x,share=on", "-m", "1G,slots=2", "-device", "a,id=taken"]}'
-create web1
-wait_state "$D" running
-wait_until 'its session' eval 'dmctl qmp "$D" query-status >/dev/null 2>&1'
+machine()
+{
+	create web1
+	wait_state "$D" running
+	wait_until 'its session' eval 'dmctl qmp "$D" query-status >/dev/null 2>&1'
+}
+machine
 sent_from() { FROM=$(wc -l <"$W/commands"); }
 # The commands since then, but for looks.
 sent() { tail -n +$((FROM + 1)) "$W/commands" | grep -v '^fd ' | jq -r .execute | grep -vxE 'qom-list|qmp_capabilities|query-status' | tr '\n' ' '; }

@@ -10,6 +10,10 @@ undone() { local i; for (( i = $1 - 1; i >= 0; i-- )); do [[ ${UNDO[i]} == - ]] 
 for (( k = 0; k < ${#KINDS[@]}; k += 3 )); do
 	DEVICE=${KINDS[k]} STEPS=(${KINDS[k + 1]}) UNDO=(${KINDS[k + 2]})
 	step "each step of ${STEPS[*]}"
+	# Another one for each: the daemon is the slower to connect again the more often it was cut off.
+	destroy "$D"
+	wait_gone "$D"
+	machine
 	for (( i = 0; i < ${#STEPS[@]}; i++ )); do
 		kept=$(cat "$A/${STEPS[i]}")
 		refuses "${STEPS[i]}"
