@@ -202,6 +202,8 @@ struct json_object *dm_status_to_json(const struct dm_status *s)
 	json_object_object_add(json, "log", string_or_null(s->log));
 	json_object_object_add(json, "reason", string_or_null(s->reason));
 	json_object_object_add(json, "exit", exit_info_to_json(&s->exit));
-	json_object_object_add(json, "migration", string_or_null(s->migration));
+	if (s->migration) { /* else it is left out: few have one */
+		json_object_object_add(json, "migration", string_or_null(s->migration));
+	}
 	return json;
 }

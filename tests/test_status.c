@@ -45,7 +45,18 @@ static void test_full(void **state)
 		"\"source\":\"definition:/etc/xendmd/domains.d/web1.json\","
 		"\"since\":\"1970-01-01T00:00:00.001Z\",\"start_ms\":412,\"qmp\":null,"
 		"\"log\":\"/var/log/xen/qemu-dm-web1.log\",\"reason\":\"ended\","
-		"\"exit\":{\"signal\":\"SIGKILL\"},\"migration\":null}");
+		"\"exit\":{\"signal\":\"SIGKILL\"}}");
+}
+
+/* A member of those alone that have one. */
+static void test_migration(void **state)
+{
+	const struct dm_status status = {.domid = 4, .start_ms = -1, .migration = "completed"};
+	struct json_object *json = dm_status_to_json(&status);
+
+	assert_string_equal(
+		json_object_get_string(json_object_object_get(json, "migration")), "completed");
+	json_object_put(json);
 }
 
 static void test_empty(void **state)
@@ -55,7 +66,7 @@ static void test_empty(void **state)
 	assert_json(dm_status_to_json(&status),
 		"{\"domid\":4,\"uuid\":\"\",\"name\":null,\"kind\":null,\"state\":\"unmanaged\","
 		"\"pid\":null,\"stubdom\":null,\"source\":null,\"since\":null,\"start_ms\":null,"
-		"\"qmp\":null,\"log\":null,\"reason\":null,\"exit\":null,\"migration\":null}");
+		"\"qmp\":null,\"log\":null,\"reason\":null,\"exit\":null}");
 }
 
 static void test_exit(void **state)
@@ -107,6 +118,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_full),
 		cmocka_unit_test(test_empty),
+		cmocka_unit_test(test_migration),
 		cmocka_unit_test(test_exit),
 		cmocka_unit_test(test_names),
 	};
