@@ -24,7 +24,7 @@ VALID = [
     {'qemu': {'devices': [DEVICE, {'kind': 'raw', 'args': ['-device', {'driver': 'edu', 'x': 1, 'y': True}]}]}},
     {'qemu': {'devices': [{**DEVICE, 'id': 'r$DOMID', 'addr': 4}]}}, {'qemu': {'devices': [{**DEVICE, 'addr': '0x4'}]}},
     {'qemu': {'name': '$NAME', 'smp': {'cpus': 2}}},
-    {'qemu': {'devices': [{'kind': 'pcie_root_port', 'id': 'p', 'slot': '0x2', 'chassis': 1}]}},
+    {'qemu': {**QEMU, 'devices': [{'kind': 'pcie_root_port', 'id': 'p', 'slot': '0x2', 'chassis': 1}]}},
 ]
 INVALID = [
     {'match': {}}, {'match': {'name': 'a', 'domid': 1}}, {'match': {'domid': 0}}, {'match': {'domid': 32752}},
@@ -46,7 +46,8 @@ INVALID = [
 ]
 PARSER_ALONE = [
     {'qemu': {'smp': {'cpus': 2, 'max_cpus': 1}}}, {'qemu': {'debug': True}}, {'qemu': {'knobs': {'daemonize': True}}},
-    {'qemu': {'devices': [{'kind': 'scsi_controller', 'id': 's', 'iothread': 'x'}]}}, {'argv': ['$X']},
+    {'qemu': {'devices': [{'kind': 'scsi_controller', 'id': 's', 'iothread': 'x'}]}}, {'argv': ['$X']}, {'argv': ['-daemonize']},
+    {'qemu': {'devices': [DEVICE, {'kind': 'rng', 'id': 'r'}]}}, {'qemu': {'devices': [{**DEVICE, 'addr': 0}]}},
     {'files': {'f': {'received': True}}},
 ]
 

@@ -2,14 +2,15 @@
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * A definition, or a typed description by itself (the first byte says which, and for which QEMU):
- * parsed, planned and printed. What passes as a whole machine keeps the bounds of a command line,
- * and each option is whole.
+ * parsed, planned and printed; and each device of the latter as one that is plugged into that
+ * machine. What passes keeps the bounds of a command line, and what is refused has a reason.
  */
 #include <errno.h>
 #include <string.h>
 
 #include "lib/cleanup.h"
 #include "lib/definition.h"
+#include "lib/hotplug.h"
 #include "lib/json.h"
 #include "lib/limits.h"
 #include "lib/typed.h"
@@ -25,10 +26,25 @@ static void check_argv(const struct strv *argv)
 	}
 }
 
+static void plug_in(struct json_object *device, const struct plan *plan, unsigned version)
+{
+	const struct hotplug_context context = {
+		.argv = &plan->argv, .qemu_version = version ? version : 702, .serial = 1};
+	struct hotplug_plan steps;
+	struct err err;
+
+	if (hotplug_plan(device, &context, &steps, &err) < 0) {
+		CHECK(err.code < 0 && *err.text);
+		return;
+	}
+	CHECK(json_object_array_length(steps.steps) > 0);
+	hotplug_plan_fini(&steps);
+}
+
 static void plan_fragment(const struct json_doc *doc, const struct plan_context *context,
 	const struct plan_config *config)
 {
-	struct json_node root = json_doc_root(doc);
+	struct json_node root = json_doc_root(doc), devices;
 	struct plan plan;
 	struct err err;
 
@@ -41,6 +57,11 @@ static void plan_fragment(const struct json_doc *doc, const struct plan_context 
 		return;
 	}
 	check_argv(&plan.argv);
+	if (json_member(&root, "devices", &devices)) {
+		for (size_t i = 0; i < json_length(&devices); i++) {
+			plug_in(json_element(&devices, i).value, &plan, config->qemu_version);
+		}
+	}
 	plan_fini(&plan);
 }
 
