@@ -12,8 +12,6 @@
 #include "lib/limits.h"
 #include "proto/qmpmux.h"
 
-#define LOOK "qom-list"
-
 enum device_answer device_answer(const struct domain_devices *v, const struct err *err)
 {
 	if (!err) {
@@ -47,7 +45,7 @@ void device_ask(struct domain_devices *v, const char *command, struct json_objec
 {
 	const struct qmpmux_call call = {.class = QMP_CLASS_ADMIN,
 		.sequence = v,
-		.deadline_ms = strcmp(command, LOOK) ? LIMIT_DEVICE_STEP_MS : 0,
+		.deadline_ms = LIMIT_DEVICE_STEP_MS,
 		.command = command,
 		.arguments = arguments,
 		.take_fd = fd_index >= 0 ? take_fd : NULL,
@@ -69,7 +67,7 @@ void device_look(struct domain_devices *v, device_reply_fn reply)
 	_cleanup_json_ struct json_object *arguments = json_object_new_object();
 
 	json_object_object_add(arguments, "path", json_object_new_string("/machine/peripheral"));
-	device_ask(v, LOOK, arguments, -1, reply);
+	device_ask(v, "qom-list", arguments, -1, reply);
 }
 
 bool device_is_listed(struct json_object *body, const char *id)

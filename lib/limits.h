@@ -150,7 +150,7 @@
 #define LIMIT_DEVICE_BYTES (16 * 1024)	 /* of one device's description */
 #define LIMIT_DEVICES_BYTES (512 * 1024) /* of all that is recorded of them */
 #define LIMIT_DEVICE_WAITING 16		 /* changes that wait for the one under way */
-#define LIMIT_DEVICE_STEP_MS 120000	 /* one command: memory that is allocated at once */
+#define LIMIT_DEVICE_STEP_MS 120000	 /* one command: memory that is allocated, a reconnection */
 #define LIMIT_DEVICE_REMOVE_S 600	 /* a guest may be given so long to let go, and is given: */
 #define LIMIT_DEVICE_REMOVE_DEFAULT_S 30
 /* What QEMU did not answer to is tried again, with pauses that double. */
