@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-FileCopyrightText: The xendmd authors
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# lab: releases=bookworm timeout=300
+# lab: long releases=bookworm timeout=300
 #
 # dm_restrict of a domain that the daemon itself starts from a libxl configuration: libxl's rule for
 # the user, an empty root, namespaces of its own and limits; and nothing of it stays.

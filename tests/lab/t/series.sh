@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-FileCopyrightText: The xendmd authors
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# lab: timeout=600
+# lab: long timeout=600
 #
 # 20 domains with a device model, created and destroyed one after the other: nothing adds up.
 . "$(dirname "$0")/lib.sh"

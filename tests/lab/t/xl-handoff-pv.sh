@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-FileCopyrightText: The xendmd authors
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# lab: timeout=300
+# lab: long timeout=300
 #
 # A PV guest (Debian's own kernel) whose QEMU, for a vfb, a qdisk disk and a channel, is handed over:
 # VNC answers, the channel's socket is there, and the end of that QEMU is told.

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-FileCopyrightText: The xendmd authors
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# lab: timeout=400
+# lab: long timeout=400
 #
 # dm_restrict through dm-handoff: libxl's monitor is a descriptor that it opened, it waits for
 # query-status there, and gives up when xenstore's state comes first. On Xen 4.20 stock libxl asks a
