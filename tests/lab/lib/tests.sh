@@ -8,7 +8,7 @@
 # running: the rest go on in another boot.
 # shellcheck shell=bash
 
-TEST_TIMEOUT=120	# seconds a test has, unless it says otherwise
+TEST_TIMEOUT=240	# seconds a test has, unless it says otherwise
 BOOT_TIMEOUT=900	# from power-on to the first test; 30 s on a machine that has nothing else to do
 SETTLE_TIMEOUT=90	# after a test: checks, cleaning
 PASSED=0

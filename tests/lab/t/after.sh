@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-FileCopyrightText: The xendmd authors
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# lab: timeout=300
+# lab: timeout=500
 #
 # What follows a start, with real QEMU and stock clients: `xl console -t serial`, `xl vncviewer`, and
 # devices that no argument can give. All of it goes with the device model.
@@ -104,7 +104,7 @@ steps_of_a_libxl_configuration()
 	grep -qE 'device_add pci-pt-63_01.0: QMP: .*pciback' warnings || fail "$(<warnings)"
 	has_event "$DOMID" device-model-warning || fail "no event"
 	xl unpause "$DOMID" 2>/dev/null || fail "xl unpause"
-	wait_until 60 firmware_ran "$DOMID"
+	wait_until 180 firmware_ran "$DOMID"
 	expect state "$(dm_field "$DOMID" state)" running
 	mkdom_destroy "$DOMID"
 	wait_until 30 status_empty

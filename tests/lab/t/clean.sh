@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-FileCopyrightText: The xendmd authors
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# lab: essential timeout=240
+# lab: essential timeout=500
 #
 # A device model's end leaves nothing, in dom0 and in the hypervisor: after a normal life, and after
 # starts that failed half-way.
@@ -30,7 +30,7 @@ they_are_as_wanted()
 	[[ $(dm_field "${ID[refused]}" reason) == *no-such-device* ]] \
 		|| fail "reason: $(dm_field "${ID[refused]}" reason)"
 	xl unpause "${ID[good]}" 2>/dev/null
-	wait_until 60 firmware_ran "${ID[good]}"
+	wait_until 180 firmware_ran "${ID[good]}"
 	wait_state "${ID[silent]}" failed 60
 	[[ $(dm_field "${ID[silent]}" reason) == *15\ s* ]] \
 		|| fail "reason: $(dm_field "${ID[silent]}" reason)"

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-FileCopyrightText: The xendmd authors
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# lab: essential timeout=300
+# lab: essential timeout=500
 #
 # QEMU ends while its domain lives: told at once and in full, and on_exit is applied.
 . "$(dirname "$0")/lib.sh"
@@ -32,7 +32,7 @@ start_them()
 # The last when its guest is idle: a QEMU that ends amid the guest's I/O powers the domain off.
 end_them()
 {
-	wait_until 90 firmware_ran "${ID[none]}"
+	wait_until 180 firmware_ran "${ID[none]}"
 	kill -SEGV "${PID[pause]}"
 	kill -KILL "${PID[crash]}" "${PID[preserve]}" "${PID[destroy]}"
 	qmp "/run/xendmd/dm/${ID[none]}/own-qmp" '{"execute":"quit"}' >/dev/null

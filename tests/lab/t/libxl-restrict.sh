@@ -13,7 +13,7 @@ BASE=70000
 
 firmware_and_disk_work()
 {
-	wait_until 120 firmware_ran "$1"
+	wait_until 180 firmware_ran "$1"
 	qmp "/run/xendmd/dm/$1/qmp" '{"execute":"query-block"}' \
 		| holds '[.return[].device] | index("ide0-hd0")' || fail "no disk"
 }

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-FileCopyrightText: The xendmd authors
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# lab: timeout=300
+# lab: timeout=500
 #
 # A guest of one's own toolstack whose definition is what stock xl prints for an xl.cfg; and what
 # --as-libxl says against what stock xl runs.
@@ -40,7 +40,7 @@ own_toolstack()
 	head -n "$(wc -l <rendered)" run | cmp - rendered || fail "render: $(diff run rendered)"
 	grep -qF "file=$PWD/a,,b.raw," run || fail "the comma: $(cat run)"
 	grep -q '^\[::1\]:0,to=99$' run || fail "the address: $(cat run)"
-	wait_until 90 firmware_ran "$DOMID"
+	wait_until 180 firmware_ran "$DOMID"
 	grep -i deprecat "/var/log/xen/qemu-dm-libxl1.log" && fail "a deprecated option"
 	qmp "/run/xendmd/dm/$DOMID/qmp" '{"execute":"query-block"}' | holds '[.return[].device] |
 		index("ide0-hd0") and index("scsi0-hd1") and index("ide-5632")' || fail "the disks"

@@ -58,7 +58,7 @@ serve_by_hand()
 	expect state "$(xenstore-read "/local/domain/0/device-model/$DOMID/state")" running
 	expect "QMP" "$(qmp qmp '{"execute":"query-status"}' | jq -r .return.status)" running
 	xl unpause "$DOMID" 2>/dev/null
-	wait_until 30 firmware_ran "$DOMID"
+	wait_until 180 firmware_ran "$DOMID"
 	kill %1
 	wait %1
 	xenstore-rm "/local/domain/0/device-model/$DOMID"

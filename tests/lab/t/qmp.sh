@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-FileCopyrightText: The xendmd authors
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# lab: essential timeout=240
+# lab: essential timeout=500
 #
 # Many clients of one real QEMU's QMP at once, through the daemon: each gets its own answers, also when
 # the daemon is restarted under them; a silent one gets its greeting; nothing of it is left.

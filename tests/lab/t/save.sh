@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-FileCopyrightText: The xendmd authors
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# lab: timeout=240
+# lab: timeout=500
 #
 # The state of a real QEMU is saved, the machine goes on; then QEMU ends and another one goes on with
 # the state for the same guest.
@@ -25,7 +25,7 @@ snapshot before
 definition '' | define save1
 mkdom_create save1 --running
 wait_state "$DOMID" running 60
-wait_until 90 firmware_ran "$DOMID"
+wait_until 180 firmware_ran "$DOMID"
 old=$(dm_field "$DOMID" pid)
 dmctl save "$DOMID" "$PWD/devices" || fail "save"
 [[ $(head -c 4 devices) == QEVM ]] || fail "no state: $(head -c 64 devices | od -c | head -n 4)"

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-FileCopyrightText: The xendmd authors
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# lab: essential timeout=240
+# lab: essential timeout=500
 #
 # A domain appears and gets its QEMU: the states on the way, what stands in xenstore and in the
 # journal, and the process as the kernel sees it.
@@ -149,7 +149,7 @@ unpaused_it_works()
 {
 	xl_state_has "$DOMID" p || fail "not paused any more"
 	xl unpause "$DOMID" 2>/dev/null || fail "xl unpause"
-	wait_until 60 firmware_ran "$DOMID"
+	wait_until 180 firmware_ran "$DOMID"
 	expect "state" "$(dm_field "$DOMID" state)" running
 }
 

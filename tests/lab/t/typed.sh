@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-FileCopyrightText: The xendmd authors
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# lab: timeout=240
+# lab: timeout=500
 #
 # An HVM guest whose device model is described by "qemu" alone: it runs, its firmware is through, its
 # disk is there, its network card has the tap that dm-launch opened; a description that is no whole
@@ -40,7 +40,7 @@ qmp "/run/xendmd/dm/$DOMID/qmp" '{"execute":"query-block"}' | holds '[.return[].
 	|| fail "no disk"
 [[ $(readlink "/proc/$(dm_field "$DOMID" pid)/fd/3") == /dev/net/tun ]] || fail "no tap at descriptor 3"
 [[ -e /sys/class/net/dmtap$DOMID ]] || fail "no tap interface"
-wait_until 90 firmware_ran "$DOMID"
+wait_until 180 firmware_ran "$DOMID"
 grep -i deprecat /var/log/xen/qemu-dm-typed1.log && fail "a deprecated option"
 mkdom_destroy "$DOMID"
 wait_until 30 status_empty

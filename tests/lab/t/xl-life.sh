@@ -53,7 +53,7 @@ save_and_restore()
 {
 	local first=$DOMID
 
-	wait_until 90 firmware_ran "$first"
+	wait_until 180 firmware_ran "$first"
 	xl save stock state >xl.log 2>&1 || fail "xl save: $(<xl.log)"
 	ended "$first" save
 	xl restore state >xl.log 2>&1 || fail "xl restore: $(<xl.log)"
@@ -87,7 +87,7 @@ power_off()
 {
 	xl create guest.cfg 'on_reboot="destroy"' >/dev/null || fail "xl create"
 	foreign_runs
-	wait_until 90 firmware_ran "$DOMID"
+	wait_until 180 firmware_ran "$DOMID"
 	guest_resets
 	ended "$DOMID" "power-off"
 }
