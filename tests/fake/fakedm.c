@@ -941,18 +941,27 @@ __attribute__((noreturn)) static void serve(const sigset_t *mask)
 	}
 }
 
+/* A line more in ARGV0.SUFFIX. */
+static void count_question(const char *argv0, const char *suffix)
+{
+	char path[512];
+	FILE *f;
+
+	snprintf(path, sizeof(path), "%s.%s", argv0, suffix);
+	f = fopen(path, "ae");
+	if (f) {
+		fputs("asked\n", f);
+		fclose(f);
+	}
+}
+
 /* dm-ask's other question: ARGV0.version has the answer, ARGV0.asked-version counts. */
 static int answer_version(const char *argv0)
 {
 	char path[512], version[32] = "7.2.22\n";
 	FILE *f;
 
-	snprintf(path, sizeof(path), "%s.asked-version", argv0);
-	f = fopen(path, "ae");
-	if (f) {
-		fputs("asked\n", f);
-		fclose(f);
-	}
+	count_question(argv0, "asked-version");
 	snprintf(path, sizeof(path), "%s.version", argv0);
 	f = fopen(path, "re");
 	if (f && !fgets(version, sizeof(version), f)) {
@@ -969,14 +978,8 @@ static int answer_version(const char *argv0)
 __attribute__((noreturn)) static void answer_dm_ask(const char *argv0)
 {
 	char path[512];
-	FILE *f;
 
-	snprintf(path, sizeof(path), "%s.asked", argv0);
-	f = fopen(path, "ae");
-	if (f) {
-		fputs("asked\n", f);
-		fclose(f);
-	}
+	count_question(argv0, "asked");
 	snprintf(path, sizeof(path), "%s.no-des", argv0);
 	if (access(path, F_OK) == 0) {
 		fprintf(stderr, "%s: warning: something else\n", argv0);
