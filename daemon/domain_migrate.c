@@ -26,29 +26,7 @@
 #include "lib/limits.h"
 #include "proto/qmpmux.h"
 
-static const char *const commands[_MIGRATE_STEP_MAX] = {
-	[MIGRATE_STATUS] = "query-status",
-	[MIGRATE_BEFORE] = "query-migrate",
-	[MIGRATE_CAPABILITIES] = "query-migrate-capabilities",
-	[MIGRATE_PARAMETERS] = "query-migrate-parameters",
-	[MIGRATE_SET_CAPABILITIES] = "migrate-set-capabilities",
-	[MIGRATE_SET_PARAMETERS] = "migrate-set-parameters",
-	[MIGRATE_FD] = "getfd",
-	[MIGRATE_BEGIN] = "migrate",
-	[MIGRATE_WATCH] = "query-migrate",
-	[MIGRATE_CLOSE_FD] = "closefd",
-	[MIGRATE_OLD_PARAMETERS] = "migrate-set-parameters",
-	[MIGRATE_OLD_CAPABILITIES] = "migrate-set-capabilities",
-	[MIGRATE_AFTER] = "query-status",
-	[MIGRATE_CONT] = "cont",
-};
-
 static void next_step(struct domain_migration *m);
-
-static const char *command_of(const struct domain_migration *m)
-{
-	return m->step == MIGRATE_BEGIN && m->incoming ? "migrate-incoming" : commands[m->step];
-}
 
 static bool completed(const struct domain_migration *m)
 {
@@ -184,7 +162,8 @@ static void undo_failed(struct domain_migration *m, const struct err *err)
 		again(m);
 		return;
 	}
-	snprintf(text, sizeof(text), "after a migration: %s: %.400s", command_of(m), err->text);
+	snprintf(text, sizeof(text), "after a migration: %s: %.400s", migrate_step_command(m),
+		err->text);
 	domain_warn(m->d, text);
 	advance(m);
 }
@@ -193,7 +172,7 @@ static void watch_failed(struct domain_migration *m, const struct err *err)
 {
 	m->tries = is_refusal(err) ? m->tries + 1 : 0;
 	if (m->tries >= LIMIT_MIGRATION_TRIES) {
-		fail(m, command_of(m), err);
+		fail(m, migrate_step_command(m), err);
 		undo(m);
 	} else {
 		again(m); /* a connection that broke is made again, and QEMU may be slow */
@@ -223,42 +202,9 @@ static void step_failed(struct domain_migration *m, const struct err *err)
 		m->begun = true; /* perhaps: the next question tells */
 		advance(m);
 	} else {
-		fail(m, command_of(m), err);
+		fail(m, migrate_step_command(m), err);
 		undo(m);
 	}
-}
-
-static int take_status(struct domain_migration *m, struct json_object *body, struct err *err)
-{
-	struct json_object *value;
-	const char *status = "";
-
-	m->was_running = json_object_object_get_ex(body, "running", &value) &&
-			 json_object_get_boolean(value);
-	if (json_object_object_get_ex(body, "status", &value) &&
-		json_object_is_type(value, json_type_string)) {
-		status = json_object_get_string(value);
-	}
-	if (m->incoming != !strcmp(status, "inmigrate")) {
-		return err_set(err, -EIO,
-			m->incoming ? "it does not wait for one (its state is \"%.40s\")"
-				    : "it waits for an incoming one (its state is \"%.40s\")",
-			status);
-	}
-	return 0;
-}
-
-static int take_before(struct domain_migration *m, struct json_object *body, struct err *err)
-{
-	struct migration_progress before;
-	int r = migration_progress_read(body, &before, err);
-
-	if (r == 0 && before.stage == MIGRATION_UNDER_WAY) {
-		return err_set(err, -EBUSY,
-			"another one is under way (\"%s\"), which was begun over QMP",
-			before.status);
-	}
-	return r;
 }
 
 /* QEMU says nothing of an incoming one before its first byte has come. Of one that this daemon has
@@ -313,25 +259,17 @@ static void on_progress(struct domain_migration *m, struct json_object *body)
 	advance(m);
 }
 
-/* Does the source run again? QEMU may not have come to it yet. */
+/* Does the source run again? */
 static void on_after(struct domain_migration *m, struct json_object *body)
 {
-	struct json_object *value;
-	const char *status = "";
-	bool running = json_object_object_get_ex(body, "running", &value) &&
-		       json_object_get_boolean(value);
+	bool under_way = migrate_step_take_after(m, body);
 
-	if (json_object_object_get_ex(body, "status", &value) &&
-		json_object_is_type(value, json_type_string)) {
-		status = json_object_get_string(value);
-	}
-	m->paused = !running;
-	m->stuck = !completed(m) && m->was_running && !running;
-	if (m->stuck && !strcmp(status, "finish-migrate") && ++m->tries < LIMIT_MIGRATION_TRIES) {
+	m->stuck = m->paused && m->was_running && !completed(m);
+	if (m->stuck && under_way && ++m->tries < LIMIT_MIGRATION_TRIES) {
 		again(m);
-		return;
+	} else {
+		advance(m);
 	}
-	advance(m);
 }
 
 static void on_begun(struct domain_migration *m)
@@ -355,24 +293,8 @@ static void on_begun(struct domain_migration *m)
 static void on_done(struct domain_migration *m, struct json_object *body)
 {
 	struct err err;
-	int r = 0;
 
 	switch (m->step) {
-	case MIGRATE_STATUS:
-		r = take_status(m, body, &err);
-		break;
-	case MIGRATE_BEFORE:
-		r = take_before(m, body, &err);
-		break;
-	case MIGRATE_CAPABILITIES:
-		r = migration_capabilities_now(m->capabilities, body, &m->old_capabilities, &err);
-		break;
-	case MIGRATE_PARAMETERS:
-		r = migration_parameters_now(m->parameters, body, &m->old_parameters, &err);
-		break;
-	case MIGRATE_FD:
-		m->fd_given = true;
-		break;
 	case MIGRATE_BEGIN:
 		on_begun(m);
 		return;
@@ -382,13 +304,10 @@ static void on_done(struct domain_migration *m, struct json_object *body)
 	case MIGRATE_AFTER:
 		on_after(m, body);
 		return;
-	case MIGRATE_CONT:
-		m->paused = m->stuck = false;
-		break;
 	default:
 		break;
 	}
-	if (r < 0) {
+	if (migrate_step_take(m, body, &err) < 0) {
 		fail(m, NULL, &err);
 		undo(m);
 	} else {
@@ -408,63 +327,6 @@ static void on_answer(void *ctx, struct json_object *body, const struct err *err
 	}
 }
 
-/* Is there something to be done in this step? */
-static bool is_due(const struct domain_migration *m)
-{
-	switch (m->step) {
-	case MIGRATE_CAPABILITIES:
-	case MIGRATE_SET_CAPABILITIES:
-		return m->capabilities != NULL;
-	case MIGRATE_PARAMETERS:
-	case MIGRATE_SET_PARAMETERS:
-		return m->parameters != NULL;
-	case MIGRATE_FD:
-		return m->fd >= 0;
-	case MIGRATE_CLOSE_FD:
-		return m->fd_given;
-	case MIGRATE_OLD_PARAMETERS:
-		return m->set_parameters && m->old_parameters;
-	case MIGRATE_OLD_CAPABILITIES:
-		return m->set_capabilities && m->old_capabilities;
-	case MIGRATE_AFTER:
-		return m->begun && !m->incoming;
-	case MIGRATE_CONT:
-		return m->stuck;
-	default:
-		return true;
-	}
-}
-
-static struct json_object *one_argument(const char *key, struct json_object *value)
-{
-	struct json_object *arguments = json_object_new_object();
-
-	json_object_object_add(arguments, key, value);
-	return arguments;
-}
-
-static struct json_object *arguments_of(const struct domain_migration *m)
-{
-	switch (m->step) {
-	case MIGRATE_SET_CAPABILITIES:
-		return one_argument("capabilities", migration_capabilities_list(m->capabilities));
-	case MIGRATE_OLD_CAPABILITIES:
-		return one_argument(
-			"capabilities", migration_capabilities_list(m->old_capabilities));
-	case MIGRATE_SET_PARAMETERS:
-		return json_object_get(m->parameters);
-	case MIGRATE_OLD_PARAMETERS:
-		return json_object_get(m->old_parameters);
-	case MIGRATE_FD:
-	case MIGRATE_CLOSE_FD:
-		return one_argument("fdname", json_object_new_string(MIGRATE_FD_NAME));
-	case MIGRATE_BEGIN:
-		return one_argument("uri", json_object_new_string(m->uri));
-	default:
-		return NULL;
-	}
-}
-
 static int take_fd(void *ctx)
 {
 	return TAKE_FD(((struct domain_migration *)ctx)->fd);
@@ -472,9 +334,9 @@ static int take_fd(void *ctx)
 
 static int send(struct domain_migration *m, struct err *err)
 {
-	_cleanup_json_ struct json_object *arguments = arguments_of(m);
+	_cleanup_json_ struct json_object *arguments = migrate_step_arguments(m);
 	const struct qmpmux_call call = {.class = QMP_CLASS_ADMIN,
-		.command = command_of(m),
+		.command = migrate_step_command(m),
 		.arguments = arguments,
 		.take_fd = m->step == MIGRATE_FD ? take_fd : NULL,
 		.fn = on_answer,
@@ -509,7 +371,7 @@ static void next_step(struct domain_migration *m)
 {
 	struct err err;
 
-	while (m->step < _MIGRATE_STEP_MAX && !is_due(m)) {
+	while (m->step < _MIGRATE_STEP_MAX && !migrate_step_is_due(m)) {
 		m->step++;
 	}
 	if (m->step == _MIGRATE_STEP_MAX) {

@@ -56,6 +56,16 @@ struct domain_migration *domain_migrate_new(struct domain *d);
 /* Begins at its step; it is the domain's from here on and frees itself. */
 void domain_migrate_run(struct domain_migration *m);
 
+/* domain_migrate_steps.c: of the step it is at. Is there something to be done in it? */
+bool migrate_step_is_due(const struct domain_migration *m);
+const char *migrate_step_command(const struct domain_migration *m);
+/* The caller's; NULL: it has none. */
+struct json_object *migrate_step_arguments(const struct domain_migration *m);
+/* Takes from QEMU's answer what a later step needs; <0: it may not go on. */
+int migrate_step_take(struct domain_migration *m, struct json_object *body, struct err *err);
+/* Of MIGRATE_AFTER. True: QEMU has not come to its end yet. */
+bool migrate_step_take_after(struct domain_migration *m, struct json_object *body);
+
 /* domain_migrate_record.c: what of it the record has. -errno where it could not be written. */
 int domain_migrate_note_begin(struct domain_migration *m);
 void domain_migrate_note_end(struct domain_migration *m);
