@@ -29,7 +29,6 @@ memory() { awk -v key="$1:" '$1 == key { print $2 }' "/proc/$DPID/status"; }
 ms() { echo $(($(date +%s%N) / 1000000)); }
 asks() { timeout 60 "$BUILD/daemon/ctl/dmctl" qmp "$1" "$2"; }
 works() { asks "$1" query-status >/dev/null 2>&1; }
-told() { dmctl events --json | jq -r "select(.domid == $1 and .event == \"qmp-quarantined\").reason" | grep .; }
 LONGEST=0
 others()
 {
@@ -90,52 +89,12 @@ victim_ends()
 	soon "$G is gone" is_gone "$G"
 }
 
-taken() { [[ $(xs read "/local/domain/$S/data/did") == "$1" ]]; }
-does()
-{
-	xs write "/local/domain/$S/data/attack" "$1"
-	soon "it takes up $1" taken "$1"
-}
-
-# play NAME KIND CLIENT LINK MS TEXT (as "fakepeer" lists them)
-play()
-{
-	local name=$1 kind=$2 client=$3 link=$4 ms=$5 text=$6 said=$W/said.$G began status=0 took
-
-	does "$name"
-	began=$(ms)
-	asks "$G" "$([[ $kind == ring ]] && echo query-status || echo query-mice)" >"$said" 2>&1 || status=$?
-	took=$(($(ms) - began))
-	(( took < 30000 )) || bad "$name: the client waited for $took ms"
-	! grep -q '[^ -~]' "$said" || [[ $status == 0 ]] || bad "$name: bytes for a terminal: $(cat -v "$said")"
-	case $client in
-	fine) [[ $status == 0 ]] || bad "$name: status $status: $(cat "$said")" ;;
-	any) [[ $status == [01] && -s $said ]] || bad "$name: status $status: $(cat "$said")" ;;
-	*) [[ $status == 1 && -s $said ]] || bad "$name: status $status: $(cat "$said")" ;;
-	esac
-	[[ $kind == ring || $client == fine || -z $text ]] || grep -qF "$text" "$said" \
-		|| bad "$name: no \"$text\" in $(cat "$said")"
-	sleep $(((ms + 999) / 1000))
-	case $link in
-	ends) soon "$name: told as an event" told "$G" ;;
-	stays) ! told "$G" || bad "$name: quarantined" ;;
-	esac
-	[[ $kind/$link != ring/ends ]] || told "$G" | grep -qF "$text" || bad "$name: no \"$text\" in $(told "$G")"
-	does none
-	soon "$name: its QMP works again" works "$G"
-	printf '%-20s status %s after %5d ms; %s\n' "$name" $status $took "$(told "$G" | head -n 1 | cut -c 1-100)"
-}
-
 session()
 {
-	local name kind client link ms text
-
 	trap - EXIT
-	while read -r name kind client link ms text; do
-		victim "$1"
-		play "$name" "$kind" "$client" "$link" "$ms" "$text"
-		victim_ends
-	done <"$2"
+	victim "$1"
+	XENSTORE=$BUILD/tests/xsctl "$(dirname "$0")/../lab/guest/attacks.py" "$G" "$S" short <"$2" || bad "as victim $1"
+	victim_ends
 }
 
 # --- all of them
@@ -171,7 +130,8 @@ kill -CONT "$PEER"
 soon 'it works again' works "$G"
 
 step 'a stub domain that is destroyed while clients wait'
-does says-nothing
+xs write "/local/domain/$S/data/attack" says-nothing
+soon 'it is mute' eval '[[ $(xs read "/local/domain/$S/data/did") == says-nothing ]]'
 asks "$G" query-name >"$W/said" 2>&1 &
 WAITING=$!
 wait_until 'its command is sent' eval '(( $(dmctl show --json "$G" | jq .qmp_session.commands) > 0 ))'

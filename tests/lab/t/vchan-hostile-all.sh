@@ -4,4 +4,4 @@
 # lab: long timeout=2400
 #
 # vchan-hostile with every attack that the peer knows, each for its whole time.
-ALL=1 exec bash "$(dirname "$0")/vchan-hostile.sh"
+ALL=whole exec bash "$(dirname "$0")/vchan-hostile.sh"

@@ -7,7 +7,7 @@
 # they say in QMP, what they do to rings, event channel and xenstore, how they end. Who asked gets an
 # answer or an error in time, what happened is an event, another domain's QMP and the daemon's list go
 # on, the daemon's memory and descriptors return, no domain stays as "(null)". Several at once.
-# ALL=1 (vchan-hostile-all): every attack there is, each for its whole time.
+# ALL=whole (vchan-hostile-all): every attack there is, each for its whole time.
 . "$(dirname "$0")/lib.sh"
 
 ALL=${ALL:-}
@@ -15,12 +15,8 @@ ALL=${ALL:-}
 CHOSEN=(id-wrong ring-indices events-endless second-greeting line-endless ring-orders-20 key-twice reply-2mb
 	event-storm nesting-1000-whole silence ring-ref-rewritten trickle id-missing key-odd-case id-early
 	id-repeated live-flaps nul reconnects esc utf8-invalid restart surrogate-lone)
-VICTIMS=3
+VICTIMS=2
 PEER=/usr/local/lib/xendmd-lab/peer
-RING_S=3		# of an attack on the ring; its whole time with ALL
-PATIENCE_MS=60000	# deadlines are 8 and 9 s; the rest is the emulated machine's
-STEADY_S=11		# a session that held so long: the pauses begin small again
-PAUSED_S=60
 PEAK_KIB=$((24 * 1024))
 KEPT_KIB=$((8 * 1024))
 PSS_KIB=64		# of one stub domain's session
@@ -30,14 +26,8 @@ memory_back() { (( $(memory VmRSS) < RSS + KEPT_KIB )); }
 pss() { awk '$1 == "Pss:" { print $2 }' "/proc/$PID/smaps_rollup"; }
 descriptors() { find "/proc/$PID/fd" -type l | wc -l; }
 descriptors_back() { (( $(descriptors) <= FDS )); }
-ms() { echo $(($(date +%s%N) / 1000000)); }
 asks() { timeout 120 dmctl qmp "$1" "$2"; }
 works() { asks "$1" query-status | holds .status; }
-# Why the QMP of a domain was given up, a line each time.
-quarantines() { dmctl events --json | jq -r "select(.domid == $1 and .event == \"qmp-quarantined\").reason"; }
-# quarantined_again DOMID BEFORE: more often than that.
-quarantined_again() { (( $(quarantines "$1" | wc -l) > $2 )); }
-
 # victim N: a guest whose stub domain is the peer. libxl gives a stub domain 30 s, which it may miss on a
 # machine that is busy with other things.
 victim()
@@ -64,92 +54,13 @@ victim()
 	fail "no victim$1"
 }
 
-taken() { [[ $(xenstore-read "/local/domain/$1/data/did") == "$2" ]]; }
-# does STUB WORD
-does()
-{
-	xenstore-write "/local/domain/$1/data/attack" "$2"
-	wait_until 120 taken "$1" "$2"
-}
-
-# check_answer NAME KIND CLIENT TEXT STATUS MS SAID
-check_answer()
-{
-	local name=$1 kind=$2 client=$3 text=$4 status=$5 took=$6 said=$7
-
-	(( took < PATIENCE_MS )) || fail "$name: the client waited for $took ms"
-	case $client in
-	fine) [[ $status == 0 ]] || fail "$name: status $status: $(<"$said")" ;;
-	any) [[ $status == [01] && -s $said ]] || fail "$name: status $status: $(<"$said")" ;;
-	*)
-		[[ $status == 1 && -s $said ]] || fail "$name: status $status, not 1: $(<"$said")"
-		! grep -q '[^ -~]' "$said" || fail "$name: bytes for a terminal: $(cat -v "$said")"
-		# Of several errors the first one: a deadline may be before the end of a slow attack.
-		[[ $kind == ring || $client == late || -z $text ]] \
-			|| grep -qE "$text|no answer within|half a message|has taken nothing" "$said" \
-			|| fail "$name: no \"$text\" in $(<"$said")"
-		;;
-	esac
-}
-
-# play GUEST STUB NAME KIND CLIENT LINK MS TEXT (as "peer" lists them)
-play()
-{
-	local guest=$1 stub=$2 name=$3 kind=$4 client=$5 link=$6 ms=$7 text=$8 before began status=0 took told
-
-	before=$(quarantines "$guest" | wc -l)
-	does "$stub" "$name"
-	began=$(ms)
-	asks "$guest" "$([[ $kind == ring ]] && echo query-status || echo query-mice)" >"said.$guest" 2>&1 || status=$?
-	took=$(($(ms) - began))
-	check_answer "$name" "$kind" "$client" "$text" "$status" "$took" "said.$guest"
-	(( ms == 0 )) || sleep "$([[ $ALL ]] && echo $(((ms + 999) / 1000)) || echo $RING_S)"
-	[[ $link != ends ]] || wait_until 120 quarantined_again "$guest" "$before"
-	told=$(quarantines "$guest" | tail -n +$((before + 1)))
-	[[ $link != ends || ${#told} -gt 10 ]] || fail "$name: the event does not say why: $told"
-	[[ $kind/$link != ring/ends ]] || grep -qF "$text" <<<"$told" || fail "$name: told was \"$told\""
-	does "$stub" none
-	wait_until 120 works "$guest"
-	printf '%-20s status %s after %5d ms; %s\n' "$name" $status $took "$(head -n 1 <<<"$told" | cut -c 1-100)"
-	[[ ! $ALL || $link == stays ]] || sleep $STEADY_S
-}
-
-# A stub domain that does not run for a minute: who asks gets an error, it is told, and all goes on after it.
-paused()
-{
-	local guest=$1 stub=$2 before end=$((SECONDS + PAUSED_S))
-
-	before=$(quarantines "$guest" | wc -l)
-	xl pause "$stub"
-	for _ in 1 2 3; do
-		asks "$guest" query-name >"said.$guest" 2>&1 && fail "a paused one answers: $(<"said.$guest")"
-		[[ -s said.$guest ]] || fail "no word of a paused one"
-	done
-	wait_until 120 quarantined_again "$guest" "$before"
-	(( SECONDS >= end )) || sleep $((end - SECONDS))
-	xl unpause "$stub"
-	wait_until 120 works "$guest"
-	echo "paused: $(<"said.$guest"); $(quarantines "$guest" | tail -n 1)"
-}
-
-# session N FILE: the attacks of FILE, one after the other, on victim N; the last one is paused.
-session()
-{
-	local guest=${GUESTS[$1]} stub=${STUBS[$1]} name kind client link ms text
-
-	trap - EXIT
-	while read -r name kind client link ms text; do
-		play "$guest" "$stub" "$name" "$kind" "$client" "$link" "$ms" "$text"
-	done <"$2"
-	(( $1 < VICTIMS - 1 )) || paused "$guest" "$stub"
-}
-
 # A peer that is destroyed while somebody waits for it.
 destroyed()
 {
 	local guest=$1 stub=$2 waiting
 
-	does "$stub" says-nothing
+	xenstore-write "/local/domain/$stub/data/attack" says-nothing
+	wait_until 120 eval '[[ $(xenstore-read "/local/domain/'$stub'/data/did") == says-nothing ]]'
 	asks "$guest" query-name >"said.$guest" 2>&1 &
 	waiting=$!
 	sleep 1
@@ -205,9 +116,10 @@ else
 fi
 # The last victim has fewer, because it is paused for a minute.
 awk -v n=$VICTIMS '{ turn = (NR - 1) % (3 * n - 1); print >"part." (turn < 3 * n - 3 ? turn % (n - 1) : n - 1) }' chosen
+echo "paused xl error ends 0" >>"part.$((VICTIMS - 1))"
 others_begin "$DOMID" meanwhile
 for (( n = 0; n < VICTIMS; n++ )); do
-	session $n part.$n >session.$n 2>&1 &
+	/lab/guest/attacks.py "${GUESTS[n]}" "${STUBS[n]}" "${ALL:-short}" <part.$n >session.$n 2>&1 &
 	JOBS[n]=$!
 done
 for (( n = 0; n < VICTIMS; n++ )); do

@@ -5,7 +5,6 @@
 # guest's.
 # shellcheck shell=bash
 
-PARTS=$(realpath "$(dirname "${BASH_SOURCE[0]}")")
 CLIENTS=()
 
 # Its deadlines are for machines that are not emulated (tests/lab/slowclock.c).
@@ -47,7 +46,7 @@ clients_begin()
 	for what in "/run/xendmd/dm/$DOMID/qmp query-status" "/run/xen/qmp-libxl-$DOMID query-version" \
 		"/run/xen/qmp-libxenstat-$DOMID query-blockstats" "varlink:$DOMID query-status"; do
 		# shellcheck disable=SC2086
-		python3 "$PARTS/qmp_client.py" $what "answered.$i" >"client.$i" 2>&1 &
+		/lab/guest/asking.py $what "answered.$i" >"client.$i" 2>&1 &
 		CLIENTS[i]=$!
 		i=$((i + 1))
 	done
