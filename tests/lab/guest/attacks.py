@@ -120,7 +120,7 @@ class Victim:
         took, error = (self.paused(), None) if name == 'paused' else self.attack(name, kind, client, link, int(ms), text)
         self.is_told()
         print('%-20s %s%.1f s; %s; %s' % (name, '' if took is None else f'after {took:.1f} of ',
-            time.monotonic() - began, error or 'answered', self.told[0][:100] if self.told else ''), flush=True)
+            time.monotonic() - began, error[:100] if error else 'answered', self.told[0][:100] if self.told else ''), flush=True)
 
 
 def check_answer(name, kind, client, text, error):
