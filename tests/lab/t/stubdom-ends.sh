@@ -97,11 +97,7 @@ fallback()
 	wait_until 30 no_process
 }
 
-stub_config
-use_our_proxy
-snapshot before
-starts create guest.cfg
-served
+begin_guest
 for part in daemon_goes_twice destroyed_with_clients stub_killed dead_while_away fallback; do
 	echo "$SECONDS s: $part"
 	$part

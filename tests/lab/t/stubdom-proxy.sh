@@ -49,12 +49,7 @@ reboot_guest()
 	info_status sd
 }
 
-stub_config
-stub_disks
-use_our_proxy
-snapshot before
-starts create guest.cfg
-served
+begin_guest disks
 for part in a_life reboot_guest; do
 	echo "$SECONDS s: $part"
 	$part

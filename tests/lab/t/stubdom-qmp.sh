@@ -10,12 +10,8 @@
 . "$(dirname "$0")/parts/qmp.sh"
 . "$(dirname "$0")/parts/stubdom.sh"
 
-stub_config
 stock=$(readlink -f "$PLACE")
-use_our_proxy
-snapshot before
-starts create guest.cfg
-served
+begin_guest
 clients_begin
 info_status sd
 expect "query-status" "$(dmctl qmp "$DOMID" query-status | jq -r .running)" true

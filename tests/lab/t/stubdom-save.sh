@@ -8,12 +8,7 @@
 . "$(dirname "$0")/parts/qmp.sh"
 . "$(dirname "$0")/parts/stubdom.sh"
 
-stub_config
-stub_disks
-use_our_proxy
-snapshot before
-starts create guest.cfg
-served
+begin_guest disks
 clients_begin
 wait_until 240 disk_booted "$DOMID"
 must xl save sd state

@@ -92,6 +92,17 @@ nothing_of()
 	[[ -z $(find /run/xendmd/dm /run/xen \( -name "*-$1" -o -path "*/dm/$1" -o -path "*/dm/$1/*" \) ! -name '*lock*') ]]
 }
 
+# begin_guest [disks]: the configuration, our proxy, a snapshot "before", and the guest.
+begin_guest()
+{
+	stub_config
+	[[ ${1:-} != disks ]] || stub_disks
+	use_our_proxy
+	snapshot before
+	starts create guest.cfg
+	served
+}
+
 # The guest runs on while libxl takes its stub domain away, and xl could make it anew for that.
 destroy_guest()
 {
