@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-FileCopyrightText: The xendmd authors
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# lab: essential
+# lab: both
 #
 # mkdom makes what libxl makes, without a device model: xenstore compared with that of a guest of
 # stock xl, and a QEMU started by hand serves the domain until its firmware has run.
