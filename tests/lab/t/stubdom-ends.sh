@@ -98,6 +98,7 @@ fallback()
 }
 
 begin_guest
+must xl pause sd # its firmware finds no disk, and would reset the machine after a minute
 for part in daemon_goes_twice destroyed_with_clients stub_killed dead_while_away fallback; do
 	echo "$SECONDS s: $part"
 	$part
