@@ -3,7 +3,7 @@
 #
 # The Linux stub domain of dom0's image, under libxl's default names: Debian's kernel, unpacked because
 # xl would do that for each guest under emulation, and a ramdisk of busybox, stub/init,
-# stub/agent.c, dom0's own QEMU and xenstore tools with their libraries, and
+# stub/agent.c and stub/notrunc.c, dom0's own QEMU and xenstore tools with their libraries, and
 # Xen's vchan-socket-proxy as server.
 # shellcheck shell=bash
 
@@ -84,10 +84,13 @@ stubdom_modules()
 	done
 }
 
-# Static: the build root is another system than the one whose libraries are in the ramdisk.
+# Static: the build root is another system than the one whose libraries are in the ramdisk. (What QEMU loads
+# asks its C library for two functions that every release has.)
 stubdom_agent()
 {
 	cp "$LAB_DIR"/stub/*.[ch] "$2/"
 	LAB_BINDS="$2:/mnt" in_root "$1" gcc -O2 -static -s -o /mnt/bin/agent /mnt/agent.c /mnt/console.c
+	LAB_BINDS="$2:/mnt" in_root "$1" gcc -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -O2 -fPIC -shared -s \
+		-o /mnt/bin/notrunc.so /mnt/notrunc.c
 	rm "$2"/*.[ch]
 }
