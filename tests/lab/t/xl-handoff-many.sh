@@ -138,11 +138,11 @@ by_a_script()
 {
 	cat >script <<-'END'
 		#!/bin/bash
-		is_taken_for_one() { dmctl status --json | holds --argjson id "$1" '.domains[] | select(.domid == $id and .kind == "foreign")'; }
+		kind_of() { dmctl status --json | jq -r --argjson id "$1" '.domains[] | select(.domid == $id).kind'; }
 		for (( i = 1; i < $#; i++ )); do
 			if [[ ${!i} == -xen-domid ]]; then
 				i=$((i + 1))
-				until is_taken_for_one "${!i}" >/dev/null; do sleep 0.2; done
+				until [[ $(kind_of "${!i}") == foreign ]]; do sleep 0.2; done
 			fi
 		done
 		exec /usr/libexec/xendmd/dm-handoff "$@"
