@@ -44,11 +44,12 @@ guest()
 }
 
 gone() { ! xl list | awk -v id="$1" '$2 == id { found = 1 } END { exit !found }'; }
+# end_guests COUNT
 end_guests()
 {
 	local n domid
 
-	for (( n = 0; n < GUESTS; n++ )); do
+	for (( n = 0; n < $1; n++ )); do
 		domid=$(xl domid "b$n")
 		xl destroy "b$n"
 		until gone "$domid"; do sleep 0.2; done
@@ -77,25 +78,24 @@ measure()
 
 	python3 "$CLIENT" "$socket" first 15 >"$who.first"
 	before=$(ticks "$pid")
-	python3 "$CLIENT" "$socket" status 1000 >"$who.status"
-	echo "{\"median\": $(( ($(ticks "$pid") - before) * 1000 / TICK ))}" >"$who.cpu"
+	python3 "$CLIENT" "$socket" status 500 >"$who.status"
+	echo "{\"median\": $(( ($(ticks "$pid") - before) * 2000 / TICK ))}" >"$who.cpu"
 	python3 "$CLIENT" "$schema" schema 5 >"$who.schema"
 	python3 "$CLIENT" "$socket" eight 400 >"$who.eight"
+	echo "$who, after $SECONDS s: $(jq -c . "$who".{first,status,cpu,schema,eight} | paste -sd' ')"
 }
 
 proxy_pid() { xenstore-read "/local/domain/$1/image/qmp-proxy-pid"; }
 
 stock()
 {
-	local n
-
-	for (( n = 0; n < GUESTS; n++ )); do guest "$n"; done
+	guest 0
 	python3 "$CLIENT" "/var/run/xen/qmp-libxl-$DOMID" status 50 >/dev/null
 	echo "{\"median\": $(pss "$(proxy_pid "$STUB")")}" >stock.pss
 	# Eight clients at once, the last of it, may be its end.
 	measure stock "$(proxy_pid "$STUB")" "/var/run/xen/qmp-libxl-$DOMID" "/var/run/xen/qmp-libxl-$DOMID"
 	ring
-	end_guests
+	end_guests 1
 }
 
 ours()
@@ -112,7 +112,7 @@ ours()
 	done
 	echo "{\"median\": $(( ($(pss "$pid") - before) / (GUESTS - 1) ))}" >ours.pss
 	measure ours "$pid" "/var/run/xen/qmp-libxl-$DOMID" "/run/xendmd/dm/$DOMID/qmp"
-	end_guests
+	end_guests "$GUESTS"
 }
 
 table()
@@ -125,7 +125,7 @@ table()
 		ours=$(jq "$field" "ours.$key")
 		ring=$([[ ! -e ring.$key ]] || jq "$field" "ring.$key")
 		awk -v what="$what" -v a="$stock" -v b="$ours" -v c="$ring" \
-			'BEGIN { printf "%-34s %12.2f %12.2f %8s %12s\n", what, a, b, a > 0 ? sprintf("%.2f", b / a) : "-", c }'
+			'BEGIN { printf "%-34s %12.2f %12.2f %8s %12s\n", what, a, b, (a > 0 ? sprintf("%.2f", b / a) : "-"), c }'
 	done <<-END
 		status .median query-status, median ms
 		status .p99 query-status, p99 ms
