@@ -2,10 +2,10 @@
 # SPDX-FileCopyrightText: The xendmd authors
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
-# In dom0: GUESTS guests with a Linux stub domain, created by stock xl, their QMP served by Xen's
-# vchan-socket-proxy (one process a guest) and then by xendmd. For each: round trips of query-status,
-# query-qmp-schema (207 kB), from connect() to the first answer, 8 clients at once, processor time
-# for 1000 commands, PSS in dom0 for a guest. The last table has the ratios, ours to stock. Its last
+# In dom0: a guest with a Linux stub domain, created by stock xl, its QMP served by Xen's
+# vchan-socket-proxy, and then the like (GUESTS of them) with xendmd. For each: round trips of
+# query-status, query-qmp-schema (207 kB), from connect() to the first answer, 8 clients at once,
+# processor time for 1000 commands, PSS in dom0 for a guest. The last table has the ratios, ours to stock. Its last
 # column is a program at the ring itself, which does nothing else (vchan-direct.c): no proxy is faster.
 #
 # PSS of ours is what the daemon grows by for a guest whose QMP is in use; all of it the guest adds
