@@ -49,7 +49,7 @@ static void warn(struct domain *d, const char *what, const char *why)
 {
 	char text[ERR_TEXT_MAX];
 
-	snprintf(text, sizeof(text), "after the start: %s: %s", what, why);
+	snprintf(text, sizeof(text), "after the start: %.120s: %.340s", what, why);
 	utf8_make_printable(text, strlen(text)); /* parts are the device model's own words */
 	domain_warn(d, text);
 }

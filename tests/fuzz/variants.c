@@ -16,8 +16,8 @@ static uint32_t step(uint32_t *state)
 
 static void run(const uint8_t *data, size_t size)
 {
-	uint8_t *copy =
-		malloc(size ? size : 1); /* its own, so that ASan sees what is read past it */
+	/* Its own, so that ASan sees what is read past it. */
+	uint8_t *copy = calloc(1, size ? size : 1);
 
 	CHECK(copy);
 	memcpy(copy, data, size);
