@@ -18,10 +18,20 @@ sum_of() { sha256sum <"$1" | cut -d ' ' -f 1; }
 reads() { [[ $(ask read "$1") == "$(sum_of "$2")" ]]; }
 answers() { [[ $(ask ping "$1") == "$1" ]]; }
 
-# ask COMMAND…: what the guest answers over its channel (see guest/pv-init). An answer to what was
+# With a channel, stock xl does not start this guest on trixie: its QEMU (10.0.13) does not go on behind the
+# first console of its own. There the guest is asked over its console.
+CHANNELS=
+[[ $LAB_RELEASE != bookworm ]] \
+	|| CHANNELS="channel = [ 'name=org.xendmd.none,connection=pty', 'name=org.xendmd.test,connection=socket,path=$PWD/channel' ]"
+
+# ask COMMAND…: what the guest answers (see guest/pv-init); over its channel an answer to what was
 # asked before may come first.
 ask()
 {
+	if [[ ! $CHANNELS ]]; then
+		ask_console "$@"
+		return
+	fi
 	python3 - "$PWD/channel" "$*" <<-'END'
 		import socket, sys
 		s = socket.socket(socket.AF_UNIX)
@@ -90,7 +100,7 @@ head -c 1M /dev/urandom >later.img
 	cat <<-END
 		disk = [ '$PWD/disk.img,raw,xvda,rw,backendtype=qdisk' ]
 		vfb = [ 'type=vnc,vnclisten=127.0.0.1,vncunused=1' ]
-		channel = [ 'name=org.xendmd.none,connection=pty', 'name=org.xendmd.test,connection=socket,path=$PWD/channel' ]
+		$CHANNELS
 		device_model_override = "/usr/libexec/xendmd/dm-handoff"
 	END
 } >guest.cfg
