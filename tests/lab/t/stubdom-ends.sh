@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-FileCopyrightText: The xendmd authors
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# lab: long timeout=600
+# lab: long releases=bookworm timeout=600
 #
 # The daemon that serves a stub domain's QMP is restarted, killed, and away; the stub domain is killed;
 # the guest is destroyed with clients at its sockets. Each time nothing is left, least of all the stub

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-FileCopyrightText: The xendmd authors
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# lab: long timeout=600
+# lab: long releases=bookworm timeout=600
 #
 # The life that stock xl gives a guest with a stub domain whose QMP the daemon serves in the place of
 # Xen's proxy, while four others use it.

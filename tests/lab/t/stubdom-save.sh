@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-FileCopyrightText: The xendmd authors
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# lab: long timeout=600
+# lab: long releases=bookworm timeout=600
 #
 # xl save and restore of a guest with a stub domain, whose QMP the daemon serves.
 . "$(dirname "$0")/lib.sh"

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-FileCopyrightText: The xendmd authors
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# lab: long timeout=400
+# lab: long releases=bookworm timeout=400
 #
 # The Linux stub domain that the lab brings, with stock xl and Xen's own proxy: the real peer for all
 # that speaks QMP over vchan. The daemon shows it, and is in nobody's way.
