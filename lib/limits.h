@@ -26,6 +26,8 @@
 #define LIMIT_VNC_HOST_BYTES 64		 /* an IPv6 address with its interface */
 #define LIMIT_PTYS 128			 /* of one process that are looked at */
 #define LIMIT_PROC_FDS 4096		 /* of one process that are looked at */
+#define LIMIT_HEAP_KEPT_BYTES                                                                      \
+	(4 * 1024 * 1024) /* free at its end, before the kernel gets it back */
 
 /* QMP (docs/qmp.md). Of the device model: */
 #define LIMIT_QMP_LINE_BYTES (256 * 1024)     /* a message; the largest but the schema is 33 kB */
