@@ -91,10 +91,15 @@ victim_ends()
 
 session()
 {
+	local attack
+
 	trap - EXIT
-	victim "$1"
-	XENSTORE=$BUILD/tests/xsctl "$(dirname "$0")/../lab/guest/attacks.py" "$G" "$S" short <"$2" || bad "as victim $1"
-	victim_ends
+	while read -r attack; do
+		victim "$1"
+		XENSTORE=$BUILD/tests/xsctl "$(dirname "$0")/../lab/guest/attacks.py" "$G" "$S" exact \
+			<<<"$attack" || bad "$attack"
+		victim_ends
+	done <"$2"
 }
 
 # --- all of them
