@@ -34,7 +34,7 @@ static void client_destroy(void *arg)
 	}
 	control_fds_free(client->fds);
 	varlink_framer_fini(&client->in);
-	free(client->out);
+	bytes_fini(&client->out);
 	free(client);
 }
 
@@ -70,37 +70,12 @@ void client_drop(struct client *client)
 
 static size_t unread(const struct client *client)
 {
-	return client->out_len - client->out_start;
+	return bytes_held(&client->out);
 }
 
 static bool has_room(const struct client *client)
 {
 	return unread(client) < LIMIT_CONTROL_QUEUE_SOFT_BYTES;
-}
-
-static int out_reserve(struct client *client, size_t len)
-{
-	size_t capacity = client->out_capacity ? client->out_capacity : 4096;
-	char *out;
-
-	if (client->out_start > 0) {
-		memmove(client->out, client->out + client->out_start, unread(client));
-		client->out_len -= client->out_start;
-		client->out_start = 0;
-	}
-	while (capacity < client->out_len + len) {
-		capacity *= 2;
-	}
-	if (capacity == client->out_capacity) {
-		return 0;
-	}
-	out = realloc(client->out, capacity);
-	if (!out) {
-		return -ENOMEM;
-	}
-	client->out = out;
-	client->out_capacity = capacity;
-	return 0;
 }
 
 /* READ stays on while a call is being answered, so that a hang-up is seen. */
@@ -183,15 +158,13 @@ void client_queue(struct client *client, struct json_object *json)
 		return;
 	}
 	if (!text || unread(client) + len > client->control->queue_max ||
-		out_reserve(client, len) < 0) {
+		bytes_append(&client->out, text, len) < 0) {
 		log_warning("control client of uid %u: %s: dropped", client->uid,
 			text ? "its queue is full" : "out of memory");
 		client_drop(client);
 		json_object_put(json);
 		return;
 	}
-	memcpy(client->out + client->out_len, text, len);
-	client->out_len += len;
 	json_object_put(json);
 	client_settle(client);
 }
@@ -202,7 +175,7 @@ static void client_flush(struct client *client)
 	ssize_t n;
 
 	while (unread(client) > 0) {
-		n = send(client->fd, client->out + client->out_start, unread(client),
+		n = send(client->fd, bytes_head(&client->out), unread(client),
 			MSG_NOSIGNAL | MSG_DONTWAIT);
 		if (n < 0) {
 			if (errno != EAGAIN && errno != EINTR) {
@@ -210,14 +183,10 @@ static void client_flush(struct client *client)
 			}
 			return;
 		}
-		client->out_start += n;
+		bytes_take(&client->out, n);
 		loop_timer_stop(&client->stall); /* progress; client_settle() starts it again */
 	}
-	client->out_start = client->out_len = 0;
-	if (client->out_capacity > LIMIT_CONTROL_QUEUE_SOFT_BYTES) {
-		free(TAKE_PTR(client->out));
-		client->out_capacity = 0;
-	}
+	bytes_trim(&client->out, LIMIT_CONTROL_QUEUE_SOFT_BYTES);
 }
 
 /* A peer that has closed both ways reads no answer either. */

@@ -15,6 +15,7 @@
 
 #include "daemon/control.h"
 #include "daemon/loop.h"
+#include "lib/bytes.h"
 #include "lib/limits.h"
 #include "proto/varlink.h"
 
@@ -76,8 +77,7 @@ struct client {
 	struct loop_timer resume; /* work left over from this turn */
 	struct varlink_framer in;
 	struct control_fds *fds; /* for the next call that begins; NULL: none */
-	char *out;		 /* out_start <= out_len */
-	size_t out_start, out_len, out_capacity;
+	struct bytes out;
 	struct control_call *call; /* the one being answered; the next ones wait */
 	bool closing;		   /* after what is queued */
 	bool eof;		   /* the peer sends nothing more */

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "daemon/loop.h"
+#include "lib/bytes.h"
 #include "lib/cleanup.h"
 #include "lib/limits.h"
 #include "lib/log.h"
@@ -29,8 +30,7 @@ struct qmp_client {
 	struct loop_io io;
 	unsigned io_events;
 	struct loop_timer later; /* drop it, or go on, when no callback of the mux is running */
-	char *out;		 /* out_start <= out_len */
-	size_t out_start, out_len, out_size;
+	struct bytes out;
 	bool over, doomed, eof;
 	bool early; /* something came while nothing was wanted */
 	struct loop_deferred release;
@@ -60,7 +60,7 @@ static void client_release(void *arg)
 {
 	struct qmp_client *c = arg;
 
-	free(c->out);
+	bytes_fini(&c->out);
 	free(c);
 }
 
@@ -101,7 +101,7 @@ static unsigned client_interest(const struct qmp_client *c)
 	bool reads =
 		open && (qmpmux_client_wants(c->mux) || (c->io_events & LOOP_READ && !c->early));
 
-	return (reads ? LOOP_READ : 0) | (c->out_len > c->out_start ? LOOP_WRITE : 0);
+	return (reads ? LOOP_READ : 0) | (bytes_held(&c->out) ? LOOP_WRITE : 0);
 }
 
 static void client_arm(struct qmp_client *c)
@@ -120,7 +120,7 @@ static void client_arm(struct qmp_client *c)
 
 static bool client_is_done(const struct qmp_client *c)
 {
-	return c->doomed || (c->over && c->out_start == c->out_len);
+	return c->doomed || (c->over && !bytes_held(&c->out));
 }
 
 static void on_later(void *arg)
@@ -147,46 +147,20 @@ static void later(struct qmp_client *c)
 
 static void client_flush(struct qmp_client *c)
 {
-	while (c->out_start < c->out_len) {
-		ssize_t n = send(c->fd, c->out + c->out_start, c->out_len - c->out_start,
+	while (bytes_held(&c->out)) {
+		ssize_t n = send(c->fd, bytes_head(&c->out), bytes_held(&c->out),
 			MSG_NOSIGNAL | MSG_DONTWAIT);
 
 		if (n < 0) {
 			c->doomed = c->doomed || (errno != EAGAIN && errno != EINTR);
 			return;
 		}
-		c->out_start += n;
+		bytes_take(&c->out, n);
 	}
-	free(TAKE_PTR(c->out));
-	c->out_start = c->out_len = c->out_size = 0;
+	bytes_trim(&c->out, 0);
 }
 
 /* R2: what a client leaves unread is bounded; then it is dropped. */
-static bool out_reserve(struct qmp_client *c, size_t len)
-{
-	size_t size = c->out_size ? c->out_size : 512;
-	char *out;
-
-	if (c->out_len - c->out_start + len > LIMIT_QMP_CLIENT_OUT_BYTES) {
-		return false;
-	}
-	if (c->out_start > 0) {
-		memmove(c->out, c->out + c->out_start, c->out_len - c->out_start);
-		c->out_len -= c->out_start;
-		c->out_start = 0;
-	}
-	while (size < c->out_len + len) {
-		size *= 2;
-	}
-	out = size == c->out_size ? c->out : realloc(c->out, size);
-	if (!out) {
-		return false;
-	}
-	c->out = out;
-	c->out_size = size;
-	return true;
-}
-
 static void op_reply(void *client, const char *text, size_t len)
 {
 	struct qmp_client *c = client;
@@ -194,13 +168,12 @@ static void op_reply(void *client, const char *text, size_t len)
 	if (c->doomed) {
 		return;
 	}
-	if (!out_reserve(c, len)) {
+	if (bytes_held(&c->out) + len > LIMIT_QMP_CLIENT_OUT_BYTES ||
+		bytes_append(&c->out, text, len) < 0) {
 		log_warning(
 			"QMP client (pid %d) of \"%s\" does not read: dropped", c->pid, c->s->path);
 		c->doomed = true;
 	} else {
-		memcpy(c->out + c->out_len, text, len);
-		c->out_len += len;
 		client_flush(c);
 	}
 	later(c);

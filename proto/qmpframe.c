@@ -4,50 +4,19 @@
 
 #include <errno.h>
 #include <stdint.h>
-#include <stdlib.h>
 #include <string.h>
 
 #define KEEP_BYTES 4096 /* of an empty buffer */
 
 void qmpframe_reset(struct qmpframe *f)
 {
-	free(f->buf);
+	bytes_fini(&f->in);
 	*f = (struct qmpframe){.max = f->max, .lines = f->lines};
 }
 
 void qmpframe_fini(struct qmpframe *f)
 {
 	qmpframe_reset(f);
-}
-
-static void compact(struct qmpframe *f)
-{
-	if (f->start > 0) {
-		memmove(f->buf, f->buf + f->start, f->len - f->start);
-		f->len -= f->start;
-		f->at -= f->start;
-		f->start = 0;
-	}
-}
-
-static int reserve(struct qmpframe *f, size_t len)
-{
-	size_t capacity = f->capacity ? f->capacity : 512;
-	char *buf;
-
-	while (capacity < f->len + len) {
-		capacity *= 2;
-	}
-	if (capacity == f->capacity) {
-		return 0;
-	}
-	buf = realloc(f->buf, capacity);
-	if (!buf) {
-		return -ENOMEM;
-	}
-	f->buf = buf;
-	f->capacity = capacity;
-	return 0;
 }
 
 static bool is_line_byte(unsigned char c)
@@ -87,57 +56,49 @@ int qmpframe_feed(struct qmpframe *f, const char *data, size_t len)
 	if (f->lines && !are_line_bytes(data, len)) {
 		return -EBADMSG;
 	}
-	compact(f);
-	if (reserve(f, len) < 0) {
-		return -ENOMEM;
-	}
-	if (len > 0) {
-		memcpy(f->buf + f->len, data, len);
-	}
-	f->len += len;
-	return 0;
+	return bytes_append(&f->in, data, len);
+}
+
+/* The first LEN bytes are done with. */
+static void take(struct qmpframe *f, size_t len)
+{
+	bytes_take(&f->in, len);
+	f->at = 0;
 }
 
 /* Nothing whole is there. */
 static int none(struct qmpframe *f)
 {
-	if (f->len - f->start > f->max) {
+	if (bytes_held(&f->in) > f->max) {
 		return -EMSGSIZE;
 	}
-	if (f->start == f->len && f->capacity > KEEP_BYTES) {
-		free(f->buf);
-		f->buf = NULL;
-		f->start = f->at = f->len = f->capacity = 0;
-	}
+	bytes_trim(&f->in, KEEP_BYTES);
 	return 0;
 }
 
-/* The message goes from START up to AT. */
-static int whole(struct qmpframe *f, const char **ret, size_t *ret_len)
+/* The message is what was looked at; END more bytes mark its end. */
+static int whole(struct qmpframe *f, size_t end, const char **ret, size_t *ret_len)
 {
-	if (f->at - f->start > f->max) {
-		return -EMSGSIZE;
-	}
-	*ret = f->buf + f->start;
-	*ret_len = f->at - f->start;
-	f->start = f->at;
-	return 1;
+	*ret = bytes_head(&f->in);
+	*ret_len = f->at;
+	take(f, f->at + end);
+	return *ret_len > f->max ? -EMSGSIZE : 1;
 }
 
 static int next_line(struct qmpframe *f, const char **ret, size_t *ret_len)
 {
-	char *end = f->at < f->len ? memchr(f->buf + f->at, '\n', f->len - f->at) : NULL;
-	int r;
+	const char *head = bytes_head(&f->in), *end = NULL;
+	size_t held = bytes_held(&f->in);
 
+	if (f->at < held) {
+		end = memchr(head + f->at, '\n', held - f->at);
+	}
 	if (!end) {
-		f->at = f->len;
+		f->at = held;
 		return none(f);
 	}
-	f->at = end - f->buf;
-	r = whole(f, ret, ret_len);
-	f->at++;
-	f->start = f->at;
-	return r;
+	f->at = end - head;
+	return whole(f, 1, ret, ret_len);
 }
 
 static int not_an_object(struct qmpframe *f)
@@ -145,20 +106,20 @@ static int not_an_object(struct qmpframe *f)
 	f->depth = 0;
 	f->in_string = f->escaped = false;
 	f->skipping = true;
-	f->start = f->at;
+	take(f, f->at);
 	return -EBADMSG;
 }
 
-/* Between objects. False: an object begins. */
+/* Between objects, where nothing is looked at ahead. False: an object begins. */
 static bool skip_blank(struct qmpframe *f, char c, int *ret)
 {
 	if (f->skipping ? c != '\n' : c && strchr(" \t\r\n", c)) {
-		f->start = ++f->at;
+		take(f, 1);
 		return true;
 	}
 	if (f->skipping) {
 		f->skipping = false;
-		f->start = ++f->at;
+		take(f, 1);
 		return true;
 	}
 	if (c != '{') {
@@ -187,8 +148,8 @@ static int next_object(struct qmpframe *f, const char **ret, size_t *ret_len)
 {
 	int r = 0;
 
-	while (r == 0 && f->at < f->len) {
-		char c = f->buf[f->at];
+	while (r == 0 && f->at < bytes_held(&f->in)) {
+		char c = bytes_head(&f->in)[f->at];
 
 		if (f->depth == 0 && skip_blank(f, c, &r)) {
 			continue;
@@ -200,7 +161,7 @@ static int next_object(struct qmpframe *f, const char **ret, size_t *ret_len)
 		count_nesting(f, c);
 		f->at++;
 		if (f->depth == 0) {
-			return whole(f, ret, ret_len);
+			return whole(f, 0, ret, ret_len);
 		}
 	}
 	return r < 0 ? r : none(f);

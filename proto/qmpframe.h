@@ -10,12 +10,14 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "lib/bytes.h"
+
 struct qmpframe {
 	size_t max; /* of one message; may be changed at any time */
 	bool lines; /* from a device model */
 
-	char *buf; /* start <= at <= len */
-	size_t start, at, len, capacity;
+	struct bytes in;
+	size_t at;	/* from the front of IN on: looked at */
 	unsigned depth; /* of a client's object */
 	bool in_string, escaped, skipping;
 };
@@ -34,5 +36,5 @@ int qmpframe_next(struct qmpframe *f, const char **ret, size_t *ret_len);
 /* Bytes held. */
 static inline size_t qmpframe_held(const struct qmpframe *f)
 {
-	return f->len - f->start;
+	return bytes_held(&f->in);
 }

@@ -11,34 +11,19 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/bytes.h"
 #include "lib/cleanup.h"
 #include "lib/json.h"
 #include "lib/utf8.h"
 
 struct out {
-	char *text;
-	size_t len, size;
+	struct bytes text;
 	bool failed;
 };
 
 static void put(struct out *o, const char *text, size_t len)
 {
-	size_t size = o->size ? o->size : 256;
-	char *grown;
-
-	while (size < o->len + len + 1) {
-		size *= 2;
-	}
-	grown = size == o->size ? o->text : realloc(o->text, size);
-	if (!grown || o->failed) {
-		o->failed = true;
-		return;
-	}
-	o->text = grown;
-	o->size = size;
-	memcpy(o->text + o->len, text, len);
-	o->len += len;
-	o->text[o->len] = '\0';
+	o->failed = o->failed || bytes_append(&o->text, text, len) < 0;
 }
 
 static void put_string(struct out *o, const char *text)
@@ -48,12 +33,11 @@ static void put_string(struct out *o, const char *text)
 
 static char *finish(struct out *o)
 {
-	put(o, "\r\n", 2);
+	put(o, "\r\n", 3);
 	if (o->failed) {
-		free(o->text);
-		return NULL;
+		bytes_fini(&o->text);
 	}
-	return o->text;
+	return bytes_head(&o->text); /* the memory's begin: nothing was taken */
 }
 
 static uint32_t decode(const char *p, unsigned len)

@@ -12,99 +12,60 @@
 
 #include "proto/varlink-texts.h"
 
+#define KEEP_BYTES (64 * 1024) /* one large message is not held for ever */
+
 const char varlink_service_text[] = VARLINK_SERVICE_TEXT;
 const char varlink_interface_text[] = VARLINK_INTERFACE_TEXT;
 
 void varlink_framer_fini(struct varlink_framer *f)
 {
-	free(f->buf);
+	bytes_fini(&f->in);
 	*f = (struct varlink_framer){.max = f->max};
-}
-
-static void framer_compact(struct varlink_framer *f)
-{
-	if (f->start == 0) {
-		return;
-	}
-	memmove(f->buf, f->buf + f->start, f->len - f->start);
-	f->len -= f->start;
-	f->scanned -= f->start;
-	f->start = 0;
-}
-
-static int framer_reserve(struct varlink_framer *f, size_t len)
-{
-	size_t want = f->len + len, capacity = f->capacity ? f->capacity : 512;
-	char *buf;
-
-	while (capacity < want) {
-		capacity *= 2;
-	}
-	if (capacity == f->capacity) {
-		return 0;
-	}
-	buf = realloc(f->buf, capacity);
-	if (!buf) {
-		return -ENOMEM;
-	}
-	f->buf = buf;
-	f->capacity = capacity;
-	return 0;
 }
 
 int varlink_feed(struct varlink_framer *f, const char *data, size_t len)
 {
 	const char *last_nul = memrchr(data, 0, len), *first_nul = memchr(data, 0, len);
-	const char *held_nul =
-		f->len > f->start ? memrchr(f->buf + f->start, 0, f->len - f->start) : NULL;
-	size_t unfinished = held_nul ? (size_t)(f->buf + f->len - held_nul - 1) : varlink_held(f);
-	size_t head = first_nul ? (size_t)(first_nul - data) : len;
+	const char *head = bytes_head(&f->in);
+	size_t held = varlink_held(f);
+	const char *held_nul = held ? memrchr(head, 0, held) : NULL;
+	size_t unfinished = held_nul ? (size_t)(head + held - held_nul - 1) : held;
+	size_t first = first_nul ? (size_t)(first_nul - data) : len;
 
-	if (unfinished + head > f->max ||
+	if (unfinished + first > f->max ||
 		(last_nul && (size_t)(data + len - last_nul - 1) > f->max)) {
 		return -EMSGSIZE;
 	}
-	framer_compact(f);
-	if (framer_reserve(f, len) < 0) {
-		return -ENOMEM;
-	}
-	if (len > 0) {
-		memcpy(f->buf + f->len, data, len);
-	}
-	f->len += len;
-	return 0;
+	return bytes_append(&f->in, data, len);
 }
 
 /* What was looked through without a NUL is not looked through again. */
-static char *find_end(const struct varlink_framer *f, size_t from)
+static char *find_end(const struct varlink_framer *f)
 {
-	return from < f->len ? memchr(f->buf + from, 0, f->len - from) : NULL;
+	size_t held = varlink_held(f);
+
+	return f->scanned < held ? memchr(bytes_head(&f->in) + f->scanned, 0, held - f->scanned)
+				 : NULL;
 }
 
 bool varlink_pending(const struct varlink_framer *f)
 {
-	return find_end(f, f->scanned);
+	return find_end(f);
 }
 
 bool varlink_next(struct varlink_framer *f, const char **ret, size_t *ret_len)
 {
-	char *end;
+	const char *end = find_end(f);
 
-	if (f->start == f->len) {
-		f->start = f->scanned = f->len = 0;
-		if (f->capacity > 64 * 1024) {
-			varlink_framer_fini(f); /* one large message is not held for ever */
-		}
-		return false;
-	}
-	end = find_end(f, f->scanned);
+	bytes_trim(&f->in, KEEP_BYTES);
 	if (!end) {
-		f->scanned = f->len;
+		f->scanned = varlink_held(f);
 		return false;
 	}
-	*ret = f->buf + f->start;
+	*ret = bytes_head(&f->in);
 	*ret_len = end - *ret;
-	f->start = f->scanned = end + 1 - f->buf;
+	bytes_take(&f->in, *ret_len + 1);
+	f->scanned = 0;
 	return true;
 }
 

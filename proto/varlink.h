@@ -12,6 +12,7 @@
 
 #include <json-c/json.h>
 
+#include "lib/bytes.h"
 #include "lib/err.h"
 
 #define VARLINK_SERVICE "org.varlink.service"
@@ -24,8 +25,8 @@ extern const char varlink_interface_text[];
 
 /* Collects bytes and cuts them into messages. {.max = N} is empty; N bounds one message. */
 struct varlink_framer {
-	char *buf;
-	size_t start, scanned, len, capacity; /* start <= scanned <= len */
+	struct bytes in;
+	size_t scanned; /* from the front of IN on: without a NUL */
 	size_t max;
 };
 void varlink_framer_fini(struct varlink_framer *f);
@@ -39,7 +40,7 @@ bool varlink_pending(const struct varlink_framer *f);
 /* Bytes held: of whole messages and of an unfinished one. */
 static inline size_t varlink_held(const struct varlink_framer *f)
 {
-	return f->len - f->start;
+	return bytes_held(&f->in);
 }
 
 /* Parses one JSON object from a peer: strict, UTF-8, no duplicate keys, bounded depth. */

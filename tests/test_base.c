@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 
+#include "lib/bytes.h"
 #include "lib/err.h"
 #include "lib/parse.h"
 #include "lib/strv.h"
@@ -85,6 +86,37 @@ static void test_strv(void **state)
 	strv_fini(&v);
 }
 
+/* What goes in comes out in order, however it is cut; memory follows what is held. */
+static void test_bytes(void **state)
+{
+	struct bytes b = {0};
+	unsigned char in = 0, out = 0;
+	char part[700];
+
+	assert_null(bytes_head(&b));
+	for (size_t step = 1; step < sizeof(part); step += 7) {
+		for (size_t i = 0; i < step; i++) {
+			part[i] = (char)in++;
+		}
+		assert_int_equal(bytes_append(&b, part, step), 0);
+		while (bytes_held(&b) > step / 2) {
+			assert_int_equal((unsigned char)*bytes_head(&b), out++);
+			bytes_take(&b, 1);
+		}
+	}
+	assert_true(bytes_held(&b) > 0 && b.capacity <= 2048);
+	bytes_trim(&b, 0);
+	assert_int_equal((unsigned char)*bytes_head(&b), out);
+	bytes_take(&b, bytes_held(&b));
+	bytes_trim(&b, b.capacity);
+	assert_non_null(b.data);
+	assert_int_equal(bytes_append(&b, part, 0), 0);
+	assert_int_equal(bytes_held(&b), 0);
+	bytes_trim(&b, 0);
+	assert_null(b.data);
+	bytes_fini(&b);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -93,6 +125,7 @@ int main(void)
 		cmocka_unit_test(test_time_format),
 		cmocka_unit_test(test_err),
 		cmocka_unit_test(test_strv),
+		cmocka_unit_test(test_bytes),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

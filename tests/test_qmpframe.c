@@ -119,7 +119,7 @@ static void test_f1_f2_memory(void **state)
 	assert_int_equal(qmpframe_next(&f, &message, &n), 1);
 	assert_int_equal(n, sizeof(text) - 1);
 	assert_int_equal(qmpframe_next(&f, &message, &n), 0);
-	assert_int_equal(f.capacity, 0);
+	assert_int_equal(f.in.capacity, 0);
 	f.max = 100;
 	assert_int_equal(qmpframe_feed(&f, text, 101), 0);
 	assert_int_equal(qmpframe_next(&f, &message, &n), -EMSGSIZE);
