@@ -315,16 +315,24 @@ static void on_backoff(void *arg)
 	loop_io_start(s->loop, &s->io, s->fd, LOOP_READ, on_accept, s);
 }
 
+/* Out of descriptors: the waiting connection would wake the loop for ever. */
+static void back_off(struct qmp_server *s, int error)
+{
+	log_warning("QMP socket \"%s\": can't accept a client: %s; trying again in %d ms", s->path,
+		strerror(error), BACKOFF_MS);
+	if (loop_timer_start(s->loop, &s->backoff, BACKOFF_MS, on_backoff, s) == 0) {
+		loop_io_stop(&s->io);
+	}
+}
+
 /* False: nothing more to accept in this turn. */
 static bool accept_one(struct qmp_server *s)
 {
 	int fd = accept4(s->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 
 	if (fd < 0) {
-		/* Out of descriptors: the waiting connection would wake the loop for ever. */
-		if (errno != EAGAIN && errno != ECONNABORTED && errno != EINTR &&
-			loop_timer_start(s->loop, &s->backoff, BACKOFF_MS, on_backoff, s) == 0) {
-			loop_io_stop(&s->io);
+		if (errno != EAGAIN && errno != ECONNABORTED && errno != EINTR) {
+			back_off(s, errno);
 		}
 		return false;
 	}

@@ -73,6 +73,20 @@ wait "${CROWD[@]}" $SILENT $NEVER 2>/dev/null
 fine
 wait_until 'all descriptors are closed' eval '(( $(fds) <= FDS ))'
 
+step 'no descriptor for one more client'
+for (( FREE = 0; ; FREE++ )); do [[ -e /proc/$DPID/fd/$FREE ]] || break; done
+NOFILE=$(prlimit --pid "$DPID" --nofile --output SOFT --noheadings)
+mark
+prlimit --pid "$DPID" --nofile="$FREE:"
+timeout 60 socat -u "UNIX-CONNECT:$S" - >"$W/got" 2>"$W/err" & LATE=$!
+wait_said "QMP socket .*can't accept a client: Too many open files"
+[[ ! -s $W/got ]] || fail "greeted: $(cat "$W/got")"
+prlimit --pid "$DPID" --nofile="${NOFILE//[^0-9]/}:"
+wait_until 'it is greeted after all' eval '[[ -s $W/got ]]'
+kill $LATE
+wait $LATE 2>/dev/null
+fine
+
 step 'a daemon that comes back'
 daemon_kill
 daemon_start
