@@ -58,6 +58,7 @@ struct world {
 	size_t out_len;
 	const char *hmp;	   /* what human-monitor-command returns; NULL: {} */
 	bool mute;		   /* takes everything, says nothing */
+	bool closes;		   /* after the next answer, which nobody has read yet */
 	unsigned greetings, lines; /* connections greeted; commands */
 
 	unsigned ready, lost, replies, quarantined, connected;
@@ -218,9 +219,16 @@ static void take_byte(struct world *w, char c)
 	}
 }
 
+static void stop_serving(struct world *w, void (*how)(struct fakevchan_server *s))
+{
+	loop_io_stop(&w->server_io);
+	how(&w->server);
+}
+
 static void on_server(void *arg, unsigned events)
 {
 	struct world *w = arg;
+	unsigned lines = w->lines;
 	char buf[256];
 	size_t n;
 
@@ -230,6 +238,10 @@ static void on_server(void *arg, unsigned events)
 		for (size_t i = 0; i < n; i++) {
 			take_byte(w, buf[i]);
 		}
+	}
+	if (w->closes && w->lines > lines) {
+		w->closes = false;
+		stop_serving(w, fakevchan_stop);
 	}
 }
 
@@ -247,12 +259,6 @@ static void serve(struct world *w, unsigned in_order, unsigned out_order)
 	assert_int_equal(fakevchan_serve(&w->server, STUB, ++w->ref, in_order, out_order), 0);
 	listen_as_server(w);
 	announce(w, w->ref);
-}
-
-static void stop_serving(struct world *w, void (*how)(struct fakevchan_server *s))
-{
-	loop_io_stop(&w->server_io);
-	how(&w->server);
 }
 
 static bool is_unmapped(void *arg)
@@ -691,6 +697,46 @@ static void test_large(void **state)
 	free(text);
 }
 
+/* What a server wrote before it closed still comes to who asked for it. */
+static void test_last_words(void **state)
+{
+	char text[10001] = "";
+	struct world w;
+
+	open_world(&w);
+	w.hmp = memset(text, 'z', sizeof(text) - 1);
+	serve(&w, 10, 14);
+	assert_true(loop_until(w.loop, is_ready, &w));
+	w.closes = true;
+	call(&w, 100);
+	assert_true(loop_until(w.loop, is_down, &w));
+	assert_int_equal(w.replies, 1);
+	assert_int_equal(w.reply_code, 0);
+	assert_int_equal(w.reply_len, sizeof(text) - 1);
+	assert_int_equal(w.quarantined, 0);
+	close_world(&w);
+}
+
+/* Closed in the middle of a command: who asked hears of it, and the next server is used. */
+static void test_closed_amid(void **state)
+{
+	struct world w;
+
+	open_world(&w);
+	serve(&w, 10, 11);
+	assert_true(loop_until(w.loop, is_ready, &w));
+	loop_io_stop(&w.server_io);
+	call(&w, 2000);
+	fakevchan_stop(&w.server);
+	assert_true(loop_until(w.loop, is_down, &w));
+	assert_int_equal(w.replies, 1);
+	assert_true(w.reply_code < 0);
+	serve(&w, 10, 11);
+	assert_true(loop_until(w.loop, is_ready, &w));
+	assert_int_equal(w.quarantined, 0);
+	close_world(&w);
+}
+
 /* A peer that takes nothing: a deadline, and then nobody waits for it. */
 static void test_stall(void **state)
 {
@@ -722,6 +768,8 @@ int main(void)
 		cmocka_unit_test(test_churn),
 		cmocka_unit_test(test_stale_refs),
 		cmocka_unit_test(test_large),
+		cmocka_unit_test(test_last_words),
+		cmocka_unit_test(test_closed_amid),
 		cmocka_unit_test(test_stall),
 	};
 
