@@ -64,7 +64,6 @@ test_wanted()
 	[[ ,$(test_value "$name" releases "$RELEASE"), == *,$RELEASE,* ]] || return 1
 	(( ALL )) && return 0
 	test_has "$name" long && return 1
-	test_has "$name" both && return 0
 	if test_has "$name" essential; then
 		[[ $RELEASE == trixie ]]
 	else

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-FileCopyrightText: The xendmd authors
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# lab: timeout=500
+# lab: long timeout=500
 #
 # What follows a start, with real QEMU and stock clients: `xl console -t serial`, `xl vncviewer`, and
 # devices that no argument can give. All of it goes with the device model.

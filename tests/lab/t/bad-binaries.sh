@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-FileCopyrightText: The xendmd authors
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# lab: timeout=500
+# lab: long timeout=500
 #
 # Device models that do not start: each one says why, leaves nothing, touches neither its domain nor
 # others, and after a repair `dmctl start` works. The same domain goes through them all.

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-FileCopyrightText: The xendmd authors
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# lab: timeout=300
+# lab: long timeout=300
 #
 # Definitions that are wrong: file, line and key are named by check, reload and the journal alike,
 # the others go on working, and a domain that means a wrong one says why it has no device model.

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-FileCopyrightText: The xendmd authors
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# lab: both timeout=500
+# lab: essential timeout=500
 #
 # A device model's end leaves nothing, in dom0 and in the hypervisor: after a normal life, and after
 # starts that failed half-way.

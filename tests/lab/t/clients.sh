@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-FileCopyrightText: The xendmd authors
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# lab: timeout=300
+# lab: long timeout=300
 #
 # Clients of the control socket that mean no good: the daemon goes on for the others, in bounds.
 . "$(dirname "$0")/lib.sh"

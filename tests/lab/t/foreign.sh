@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-FileCopyrightText: The xendmd authors
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# lab: timeout=900
+# lab: long timeout=900
 #
 # Installed on a host that runs stock xl: a device model there is shown, its death is told and
 # recorded, and nothing of theirs is changed by it: xenstore with its permissions, files, processes

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-FileCopyrightText: The xendmd authors
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# lab: timeout=500
+# lab: long timeout=500
 #
 # A guest of one's own toolstack whose definition is what stock xl prints for an xl.cfg; and what
 # --as-libxl says against what stock xl runs.

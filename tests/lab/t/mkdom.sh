@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-FileCopyrightText: The xendmd authors
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# lab: both
+# lab: long
 #
 # mkdom makes what libxl makes, without a device model: xenstore compared with that of a guest of
 # stock xl, and a QEMU started by hand serves the domain until its firmware has run.
@@ -84,12 +84,10 @@ introduced()
 
 many()
 {
-	local start=$SECONDS
 	for i in {1..10}; do
 		mkdom_create "many-$i"
 		mkdom_destroy "$DOMID"
 	done
-	(( SECONDS - start < 30 )) || fail "10 domains took $((SECONDS - start)) s"
 }
 
 snapshot before

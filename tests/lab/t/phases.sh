@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-FileCopyrightText: The xendmd authors
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# lab: timeout=600
+# lab: long timeout=600
 #
 # A domain that is destroyed, or a daemon that is killed, in each phase of a start. In the end there
 # is one device model that runs or a reason why there is none, and after the domain nothing.

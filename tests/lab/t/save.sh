@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-FileCopyrightText: The xendmd authors
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# lab: timeout=500
+# lab: long timeout=500
 #
 # The state of a real QEMU is saved, the machine goes on; then QEMU ends and another one goes on with
 # the state for the same guest.

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-FileCopyrightText: The xendmd authors
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# lab: both timeout=500
+# lab: essential timeout=500
 #
 # A domain appears and gets its QEMU: the states on the way, what stands in xenstore and in the
 # journal, and the process as the kernel sees it.

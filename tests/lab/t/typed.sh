@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-FileCopyrightText: The xendmd authors
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# lab: timeout=500
+# lab: long timeout=500
 #
 # An HVM guest whose device model is described by "qemu" alone: it runs, its firmware is through, its
 # disk is there, its network card has the tap that dm-launch opened; a description that is no whole

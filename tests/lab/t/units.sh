@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-FileCopyrightText: The xendmd authors
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# lab: timeout=180
+# lab: long timeout=180
 #
 # The units as systemd sees them, and who may do what at the control socket.
 . "$(dirname "$0")/lib.sh"
