@@ -211,11 +211,11 @@ static int place_fds(int sock, struct launchspec *spec)
 		spec->fds[i].from = move_above(sock, spec->fds[i].from, max);
 	}
 	sock = move_above(sock, sock, max);
-	for (int fd = 0; fd <= max; fd++) {
-		close(fd);
+	if (close_range(0, max, 0) < 0) {
+		die(sock, -errno, "close descriptors up to %d", max);
 	}
 	/* The three standard ones are never closed: the next open() would become one. */
-	null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	null = open("/dev/null", O_RDWR | O_CLOEXEC); /* is 0 */
 	if (null < 0) {
 		die(sock, -errno, "open /dev/null");
 	}
@@ -230,12 +230,7 @@ static int place_fds(int sock, struct launchspec *spec)
 			die(sock, -errno, "descriptor %d", spec->fds[i].to);
 		}
 	}
-	/* Numbers up to MAX that are no targets are closed already, but for the first /dev/null. */
-	for (int fd = STDERR_FILENO + 1; fd <= max; fd++) {
-		if (!is_target(spec, fd)) {
-			close(fd);
-		}
-	}
+	/* Numbers up to MAX that are no targets were closed above. */
 	if (sock > max + 1 && close_range(max + 1, sock - 1, 0) < 0) {
 		die(sock, -errno, "close other descriptors");
 	}
