@@ -218,9 +218,8 @@ static int connect_bus(struct scope_bus *bus, struct err *err)
 	r = sd_bus_match_signal_async(b, &bus->match,
 		sd_bus_is_bus_client(b) > 0 ? MANAGER_NAME : NULL, MANAGER_PATH, MANAGER_IFACE,
 		"JobRemoved", on_job_removed, NULL, bus);
-	if (r >= 0) {
-		/* On the system bus signals come only to subscribers. The reply is of no interest.
-		 */
+	if (r >= 0 && sd_bus_is_bus_client(b) > 0) {
+		/* There signals come only to subscribers. The reply is of no interest. */
 		r = sd_bus_call_method_async(b, NULL, MANAGER_NAME, MANAGER_PATH, MANAGER_IFACE,
 			"Subscribe", NULL, NULL, NULL);
 	}
