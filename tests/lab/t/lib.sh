@@ -326,17 +326,19 @@ pv_initrd()
 	[[ -s $1 ]] || fail "no initrd for a PV guest"
 }
 
-# ask_console COMMAND…: what the PV guest DOMID answers over its console (see guest/pv-init)
+# ask_console COMMAND…: what the PV guest DOMID answers over its console (see guest/pv-init), on which
+# there may be other lines without end
 ask_console()
 {
-	local line
+	local line end=$((SECONDS + 20))
 
 	exec 8<>"$(xenstore-read "/local/domain/$DOMID/console/tty")" || return 1
 	stty raw -echo <&8
 	printf '%s\n' "$*" >&8
-	while read -r -t 20 line <&8; do
+	while (( SECONDS < end )) && IFS= read -r -t 20 line <&8; do
 		line=${line%$'\r'}
 		[[ $line == "$1: "* ]] && break
+		line=
 	done
 	exec 8>&-
 	echo "${line#"$1: "}"

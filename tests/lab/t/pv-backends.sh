@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-FileCopyrightText: The xendmd authors
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# lab: long timeout=400
+# lab: long timeout=600
 #
 # A PV guest (Debian's own kernel) whose QEMU, for a vfb, a qdisk disk and a channel, is handed over:
 # VNC answers, the channel carries bytes, the guest reads and writes its disk. Killed, on_exit restart
