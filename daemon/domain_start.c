@@ -183,7 +183,7 @@ static struct xs_batch *before_start(struct domain *d)
 	xs_batch_rm(batch, path);
 	xenlayout_dm(d->dom.domid, NULL, path);
 	xs_batch_mkdir(batch, path);
-	if (d->dom.hvm && !dmopt_is_xenpv(&d->r.argv)) { /* which is not PVH */
+	if (!d->handoff && d->dom.hvm && !dmopt_is_xenpv(&d->r.argv)) { /* not libxl's, not PVH */
 		xenlayout_domain(d->dom.domid, "hvmloader/bios", path);
 		xs_batch_write_if_absent(batch, path, bios_of(d));
 		xenlayout_domain(d->dom.domid, "hvmloader/allow-memory-relocate", path);
