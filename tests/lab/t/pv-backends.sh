@@ -128,7 +128,7 @@ served_by_another
 has_event "$DOMID" policy-applied || fail "no policy: $(events "$DOMID")"
 has_event "$DOMID" device-model-warning || fail "no warning of the disk: $(events "$DOMID")"
 xl block-attach pv "$PWD/later.img,raw,xvdb,rw,backendtype=qdisk" || fail "block-attach after the restart"
-wait_until 20 reads xvdb later.img
+wait_until 90 reads xvdb later.img
 xl block-detach pv xvdb || fail "block-detach after the restart"
 
 # The same with xendmd away: xenstore names a dead one no longer than that.
