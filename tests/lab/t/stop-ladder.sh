@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-FileCopyrightText: The xendmd authors
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# lab: timeout=300
+# lab: timeout=500
 #
 # Stopping: what needs force, what force means, and device models that do not want to end.
 . "$(dirname "$0")/lib.sh"

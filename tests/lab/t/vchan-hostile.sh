@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-FileCopyrightText: The xendmd authors
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# lab: releases=bookworm timeout=480
+# lab: releases=bookworm timeout=900
 #
 # Stub domains that a guest has taken over (tests/lab/peer), real domains behind a real vchan: what
 # they say in QMP, what they do to rings, event channel and xenstore, how they end. Who asked gets an
