@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-FileCopyrightText: The xendmd authors
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# lab: timeout=900
+# lab: essential timeout=900
 #
 # The life that stock xl gives a guest whose device_model_override is dm-handoff: as without it, and
 # each of its device models is ours. What takes longer is in xl-handoff-many.
