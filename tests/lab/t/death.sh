@@ -29,13 +29,20 @@ start_them()
 }
 
 # Three kinds of end: a signal that cores, the one nothing can catch, and an exit of its own accord.
-# The last when its guest is idle: a QEMU that ends amid the guest's I/O powers the domain off.
+# Each when its guest is idle, which SeaBIOS is for a minute before it starts anew: a QEMU that ends amid
+# the guest's I/O powers the domain off.
 end_them()
 {
-	wait_until 180 firmware_ran "${ID[none]}"
-	kill -SEGV "${PID[pause]}"
-	kill -KILL "${PID[crash]}" "${PID[preserve]}" "${PID[destroy]}"
-	qmp "/run/xendmd/dm/${ID[none]}/own-qmp" '{"execute":"quit"}' >/dev/null
+	local policy
+
+	for policy in $POLICIES; do
+		wait_until 180 firmware_ran "${ID[$policy]}"
+		case $policy in
+		pause) kill -SEGV "${PID[$policy]}" ;;
+		none) qmp "/run/xendmd/dm/${ID[none]}/own-qmp" '{"execute":"quit"}' >/dev/null ;;
+		*) kill -KILL "${PID[$policy]}" ;;
+		esac
+	done
 }
 
 # exited POLICY EXIT-JSON WORDS: state, reason, event, exit record, xenstore.
