@@ -291,6 +291,14 @@ static bool is_ready(void *arg)
 	return w->ready > 0 && qmpmux_is_ready(monitor_mux(w->monitor));
 }
 
+/* With a session over rings of these orders. */
+static void open_served(struct world *w, unsigned in_order, unsigned out_order)
+{
+	open_world(w);
+	serve(w, in_order, out_order);
+	assert_true(loop_until(w->loop, is_ready, w));
+}
+
 static bool is_down(void *arg)
 {
 	return !qmpmux_is_ready(monitor_mux(((struct world *)arg)->monitor));
@@ -328,9 +336,7 @@ static void test_good(void **state)
 {
 	struct world w;
 
-	open_world(&w);
-	serve(&w, 10, 11);
-	assert_true(loop_until(w.loop, is_ready, &w));
+	open_served(&w, 10, 11);
 	assert_true(fakevchan_is_connected(&w.server));
 	assert_true(fakevchan_is_mapped(&w.server));
 	for (unsigned i = 0; i < 20; i++) {
@@ -360,9 +366,7 @@ static void test_again(void **state)
 {
 	struct world w;
 
-	open_world(&w);
-	serve(&w, 10, 11);
-	assert_true(loop_until(w.loop, is_ready, &w));
+	open_served(&w, 10, 11);
 	announce(&w, 0);
 	stop_serving(&w, fakevchan_stop);
 	assert_true(loop_until(w.loop, is_down, &w));
@@ -381,9 +385,7 @@ static void test_dying(void **state)
 {
 	struct world w;
 
-	open_world(&w);
-	serve(&w, 10, 11);
-	assert_true(loop_until(w.loop, is_ready, &w));
+	open_served(&w, 10, 11);
 	loop_io_stop(&w.server_io);
 	ask(&w);
 	loop_until_for(w.loop, NULL, NULL, 100);
@@ -430,9 +432,7 @@ static void test_hostile(void **state)
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
 		struct world w;
 
-		open_world(&w);
-		serve(&w, 10, 11);
-		assert_true(loop_until(w.loop, is_ready, &w));
+		open_served(&w, 10, 11);
 		cases[i].what(&w);
 		assert_true(loop_until(w.loop, is_quarantined, &w));
 		assert_non_null(strstr(w.text, cases[i].text));
@@ -548,9 +548,7 @@ static void test_storm(void **state)
 		unsigned before;
 		int64_t ms;
 
-		open_world(&w);
-		serve(&w, 10, 11);
-		assert_true(loop_until(w.loop, is_ready, &w));
+		open_served(&w, 10, 11);
 		before = fakevchan_counts.waits;
 		ms = pester(&w, &p, storms[i], 20 * LIMIT_VCHAN_WAKES);
 		assert_in_range(fakevchan_counts.waits - before, 2,
@@ -574,9 +572,7 @@ static void test_flood(void **state)
 	struct pest p;
 	int64_t ms;
 
-	open_world(&w);
-	serve(&w, 10, 14);
-	assert_true(loop_until(w.loop, is_ready, &w));
+	open_served(&w, 10, 14);
 	ms = pester(&w, &p, shout, 100);
 	loop_timer_stop(&p.timer);
 	qmpmux_counts(monitor_mux(w.monitor), &counts);
@@ -600,9 +596,7 @@ static void test_flap(void **state)
 	struct world w;
 	struct pest p;
 
-	open_world(&w);
-	serve(&w, 10, 11);
-	assert_true(loop_until(w.loop, is_ready, &w));
+	open_served(&w, 10, 11);
 	begun = loop_monotonic_ms();
 	pester(&w, &p, flap, 10);
 	assert_true(loop_until(w.loop, is_opened_thrice, &before));
@@ -722,9 +716,7 @@ static void test_closed_amid(void **state)
 {
 	struct world w;
 
-	open_world(&w);
-	serve(&w, 10, 11);
-	assert_true(loop_until(w.loop, is_ready, &w));
+	open_served(&w, 10, 11);
 	loop_io_stop(&w.server_io);
 	call(&w, 2000);
 	fakevchan_stop(&w.server);
@@ -742,9 +734,7 @@ static void test_stall(void **state)
 {
 	struct world w;
 
-	open_world(&w);
-	serve(&w, 10, 11);
-	assert_true(loop_until(w.loop, is_ready, &w));
+	open_served(&w, 10, 11);
 	loop_io_stop(&w.server_io);
 	call(&w, 2000);
 	assert_true(loop_until(w.loop, is_quarantined, &w));
