@@ -171,6 +171,7 @@
 #define LIMIT_LOG_TRIM_MS 20000 /* a trim that takes longer is given up */
 /* What a trim leaves at most: it has to be copied. */
 #define LIMIT_LOG_KEEP_BYTES (4 * 1024 * 1024)
-#define LIMIT_BUS_LINGER_MS 500 /* idle; systemd tells a connection of every unit */
+/* An idle connection to systemd is closed after it: systemd tells one of every unit. */
+#define LIMIT_BUS_LINGER_MS 500
 #define LIMIT_BUS_RETRY_MS 200
 #define LIMIT_SCOPE_STOP_MS 5000

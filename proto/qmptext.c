@@ -33,7 +33,7 @@ static void put_string(struct out *o, const char *text)
 
 static char *finish(struct out *o)
 {
-	put(o, "\r\n", 3);
+	put(o, "\r\n", 3); /* with the NUL */
 	if (o->failed) {
 		bytes_fini(&o->text);
 	}

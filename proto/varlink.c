@@ -57,9 +57,9 @@ bool varlink_next(struct varlink_framer *f, const char **ret, size_t *ret_len)
 {
 	const char *end = find_end(f);
 
-	bytes_trim(&f->in, KEEP_BYTES);
 	if (!end) {
 		f->scanned = varlink_held(f);
+		bytes_trim(&f->in, KEEP_BYTES);
 		return false;
 	}
 	*ret = bytes_head(&f->in);
