@@ -17,37 +17,6 @@
 #include "lib/log.h"
 #include "daemon/control_private.h"
 
-/*
- * The listener. It accepts a bounded number of clients a turn, refuses those over the limit with an
- * error they can read, and stops accepting for a while when descriptors run out: the pending
- * connection would otherwise wake the loop for ever.
- */
-
-static void on_accept(void *arg, unsigned events);
-
-static void on_backoff(void *arg)
-{
-	struct control *control = arg;
-
-	control->backing_off = false;
-	if (loop_io_start(control->loop, &control->accept_io, control->listen_fd, LOOP_READ,
-		    on_accept, control) < 0) {
-		log_error("control socket: out of memory, no further clients");
-	}
-}
-
-static void back_off(struct control *control, int error)
-{
-	log_warning("control socket: can't accept a client: %s; trying again in %d ms",
-		strerror(error), LIMIT_CONTROL_BACKOFF_MS);
-	if (loop_timer_start(control->loop, &control->backoff, LIMIT_CONTROL_BACKOFF_MS, on_backoff,
-		    control) < 0) {
-		return; /* the level-triggered listener asks again */
-	}
-	control->backing_off = true;
-	loop_io_stop(&control->accept_io);
-}
-
 /* Best effort: the socket's buffer is empty, so the message fits. */
 static void refuse_client(struct control *control, int fd)
 {
@@ -75,39 +44,18 @@ static bool is_full(const struct control *control, int fd)
 	       (control->clients_len >= control->clients_max - kept && control->peer_uid(fd) != 0);
 }
 
-/* False: nothing more to accept in this turn. */
-static bool accept_one(struct control *control)
+static void on_new_client(void *arg, int fd)
 {
-	int fd = accept4(control->listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	struct control *control = arg;
 
-	if (fd < 0) {
-		if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
-			back_off(control, errno);
-		} else if (errno == ECONNABORTED || errno == EINTR) {
-			return true;
-		}
-		return false;
-	}
 	if (is_full(control, fd)) {
 		refuse_client(control, fd);
 		close(fd);
-		return true;
+		return;
 	}
 	control->told_full = false;
 	if (client_new(control, fd) < 0) {
 		log_warning("control socket: no memory for a client");
-	}
-	return true;
-}
-
-static void on_accept(void *arg, unsigned events)
-{
-	struct control *control = arg;
-
-	for (int i = 0; i < LIMIT_CONTROL_ACCEPTS_PER_TURN; i++) {
-		if (!accept_one(control)) {
-			break;
-		}
 	}
 }
 
@@ -254,14 +202,12 @@ int control_new(struct control **ret, struct loop *loop, struct events *events, 
 	TAILQ_INIT(&control->clients);
 	control_configure(control, config);
 	r = open_listener(control, path, err);
-	if (r == 0 && loop_io_start(loop, &control->accept_io, control->listen_fd, LOOP_READ,
-			      on_accept, control) < 0) {
-		r = err_set(err, -ENOMEM, "out of memory");
-	}
 	if (r < 0) {
 		control_free(control);
 		return r;
 	}
+	acceptor_start(&control->acceptor, loop, control->listen_fd, "control socket",
+		on_new_client, control);
 	*ret = control;
 	return 0;
 }
@@ -271,8 +217,7 @@ struct control *control_free(struct control *control)
 	if (!control) {
 		return NULL;
 	}
-	loop_io_stop(&control->accept_io);
-	loop_timer_stop(&control->backoff);
+	acceptor_stop(&control->acceptor);
 	while (!TAILQ_EMPTY(&control->clients)) {
 		client_drop(TAILQ_FIRST(&control->clients));
 	}

@@ -13,6 +13,7 @@
 #include <sys/queue.h>
 #include <sys/types.h>
 
+#include "daemon/acceptor.h"
 #include "daemon/control.h"
 #include "daemon/loop.h"
 #include "lib/bytes.h"
@@ -37,13 +38,11 @@ struct control {
 	void *ctx;
 	int listen_fd;
 	char *path; /* of a socket that we made; NULL: systemd's */
-	struct loop_io accept_io;
-	struct loop_timer backoff;
+	struct acceptor acceptor;
 	struct client_list clients; /* owner of the clients */
 	unsigned clients_len, clients_max;
 	size_t message_max, queue_max;
 	int64_t idle_ms;
-	bool backing_off;
 	bool told_full;
 	uid_t (*peer_uid)(int fd); /* the test's hook */
 };

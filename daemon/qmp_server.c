@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "daemon/acceptor.h"
 #include "daemon/loop.h"
 #include "lib/bytes.h"
 #include "lib/cleanup.h"
@@ -19,8 +20,6 @@
 #include "proto/qmpmux.h"
 
 #define BACKLOG 128 /* a full one is an error to libxl, which does not try again */
-#define ACCEPTS_PER_TURN 16
-#define BACKOFF_MS 1000
 
 struct qmp_client {
 	TAILQ_ENTRY(qmp_client) entry; /* qmp_server::clients */
@@ -47,8 +46,7 @@ struct qmp_server {
 	int fd;
 	dev_t dev; /* of the socket file */
 	ino_t ino; /* 0: not to be removed */
-	struct loop_io io;
-	struct loop_timer backoff;
+	struct acceptor acceptor;
 	struct qmp_client_list clients;
 	unsigned clients_len;
 	struct loop_deferred release;
@@ -306,50 +304,15 @@ static void client_new(struct qmp_server *s, int fd)
 	client_arm(c);
 }
 
-static void on_accept(void *arg, unsigned events);
-
-static void on_backoff(void *arg)
-{
-	struct qmp_server *s = arg;
-
-	loop_io_start(s->loop, &s->io, s->fd, LOOP_READ, on_accept, s);
-}
-
-/* Out of descriptors: the waiting connection would wake the loop for ever. */
-static void back_off(struct qmp_server *s, int error)
-{
-	log_warning("QMP socket \"%s\": can't accept a client: %s; trying again in %d ms", s->path,
-		strerror(error), BACKOFF_MS);
-	if (loop_timer_start(s->loop, &s->backoff, BACKOFF_MS, on_backoff, s) == 0) {
-		loop_io_stop(&s->io);
-	}
-}
-
-/* False: nothing more to accept in this turn. */
-static bool accept_one(struct qmp_server *s)
-{
-	int fd = accept4(s->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-
-	if (fd < 0) {
-		if (errno != EAGAIN && errno != ECONNABORTED && errno != EINTR) {
-			back_off(s, errno);
-		}
-		return false;
-	}
-	if (s->clients_len >= LIMIT_QMP_CLIENTS || s->total->clients >= LIMIT_QMP_CLIENTS_ALL) {
-		close(fd);
-	} else {
-		client_new(s, fd);
-	}
-	return true;
-}
-
-static void on_accept(void *arg, unsigned events)
+static void on_new_client(void *arg, int fd)
 {
 	struct qmp_server *s = arg;
 	struct monitor *m = s->monitor;
 
-	for (int i = 0; i < ACCEPTS_PER_TURN && accept_one(s); i++) {
+	if (s->clients_len >= LIMIT_QMP_CLIENTS || s->total->clients >= LIMIT_QMP_CLIENTS_ALL) {
+		close(fd);
+	} else {
+		client_new(s, fd);
 	}
 	monitor_settle(m);
 }
@@ -439,9 +402,7 @@ void qmp_server_attach(struct qmp_server *s, struct monitor *monitor)
 {
 	s->monitor = monitor;
 	monitor_keep(monitor, &client_ops);
-	if (loop_io_start(s->loop, &s->io, s->fd, LOOP_READ, on_accept, s) < 0) {
-		loop_timer_start(s->loop, &s->backoff, BACKOFF_MS, on_backoff, s);
-	}
+	acceptor_start(&s->acceptor, s->loop, s->fd, s->path, on_new_client, s);
 }
 
 void qmp_server_detach(struct qmp_server *s)
@@ -449,8 +410,7 @@ void qmp_server_detach(struct qmp_server *s)
 	while (!TAILQ_EMPTY(&s->clients)) {
 		client_drop(TAILQ_FIRST(&s->clients));
 	}
-	loop_io_stop(&s->io);
-	loop_timer_stop(&s->backoff);
+	acceptor_stop(&s->acceptor);
 	s->monitor = NULL;
 }
 

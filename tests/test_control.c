@@ -332,13 +332,13 @@ static void test_out_of_descriptors(void **state)
 	none.rlim_cur = 3; /* those that are open stay */
 	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
 	spin(f, 50);
-	assert_true(f->control->backing_off);
+	assert_true(f->control->acceptor.paused);
 	send_call(f, &old, CALL("List")); /* who is there is served */
 	expect_error(f, &old, "");
 	assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
 	send_call(f, &new, CALL("List"));
 	expect_error(f, &new, ""); /* after the pause */
-	assert_false(f->control->backing_off);
+	assert_false(f->control->acceptor.paused);
 	peer_close(&old);
 	peer_close(&new);
 }

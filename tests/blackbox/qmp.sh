@@ -79,7 +79,7 @@ NOFILE=$(prlimit --pid "$DPID" --nofile --output SOFT --noheadings)
 mark
 prlimit --pid "$DPID" --nofile="$FREE:"
 timeout 60 socat -u "UNIX-CONNECT:$S" - >"$W/got" 2>"$W/err" & LATE=$!
-wait_said "QMP socket .*can't accept a client: Too many open files"
+wait_said "/qmp: can't accept a client: Too many open files"
 [[ ! -s $W/got ]] || fail "greeted: $(cat "$W/got")"
 prlimit --pid "$DPID" --nofile="${NOFILE//[^0-9]/}:"
 wait_until 'it is greeted after all' eval '[[ -s $W/got ]]'
