@@ -236,6 +236,7 @@ void domain_prepare(struct domain *d)
 	d->r.started_ms = loop_realtime_ms();
 	d->r.released = false;
 	d->state_seen = d->qmp_ok = d->inmigrate = false;
+	scope_expect(d->s->bus);
 	domain_handoff_prepare(d);
 	domain_ask_version(d);
 }

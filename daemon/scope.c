@@ -86,6 +86,16 @@ static void on_linger(void *arg)
 	}
 }
 
+/* Kept for a moment: starts come in bunches. */
+static void linger(struct scope_bus *bus)
+{
+	if (LIST_EMPTY(&bus->jobs) && bus->bus.bus &&
+		loop_timer_start(bus->loop, &bus->linger, LIMIT_BUS_LINGER_MS, on_linger, bus) <
+			0) {
+		disconnect(bus);
+	}
+}
+
 static void job_destroy(void *arg)
 {
 	struct scope_job *job = arg;
@@ -110,12 +120,7 @@ static void job_drop(struct scope_job *job)
 		on_lost(bus);
 	}
 	loop_defer(bus->loop, &job->release, job_destroy, job);
-	/* Kept for a moment: starts come in bunches. */
-	if (LIST_EMPTY(&bus->jobs) && bus->bus.bus &&
-		loop_timer_start(bus->loop, &bus->linger, LIMIT_BUS_LINGER_MS, on_linger, bus) <
-			0) {
-		disconnect(bus);
-	}
+	linger(bus);
 }
 
 static void job_finish(struct scope_job *job, const struct err *err)
@@ -470,6 +475,16 @@ int scope_start(struct scope_bus *bus, uint32_t domid, const char *description, 
 	job->ctx = ctx;
 	*ret_job = job;
 	return 0;
+}
+
+void scope_expect(struct scope_bus *bus)
+{
+	struct err err;
+
+	if (!bus->plain && connect_bus(bus, &err) == 0) {
+		bus_kick(&bus->bus);
+		linger(bus);
+	}
 }
 
 void scope_job_cancel(struct scope_job *job)

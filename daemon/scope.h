@@ -24,6 +24,9 @@ int scope_bus_new(struct scope_bus **ret, struct loop *loop);
 struct scope_bus *scope_bus_free(struct scope_bus *bus);
 bool scope_bus_is_plain(const struct scope_bus *bus);
 
+/* A scope_start() will come soon: connects meanwhile. Can't be had: the start tries again. */
+void scope_expect(struct scope_bus *bus);
+
 struct scope_limits {
 	uint64_t memory_max_bytes; /* 0: none */
 	uint64_t cpu_weight;	   /* 0: default */

@@ -172,6 +172,6 @@
 /* What a trim leaves at most: it has to be copied. */
 #define LIMIT_LOG_KEEP_BYTES (4 * 1024 * 1024)
 /* An idle connection to systemd is closed after it: systemd tells one of every unit. */
-#define LIMIT_BUS_LINGER_MS 500
+#define LIMIT_BUS_LINGER_MS 1000
 #define LIMIT_BUS_RETRY_MS 200
 #define LIMIT_SCOPE_STOP_MS 5000

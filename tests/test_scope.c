@@ -320,6 +320,25 @@ static void test_played(void **state)
 	teardown(&f);
 }
 
+/* The start finds a connection: another one could not be made any more. */
+static void test_expected(void **state)
+{
+	struct fixture f;
+	struct outcome o;
+	char path[64];
+
+	setup(&f);
+	scope_expect(f.bus);
+	loop_until_for(f.loop, NULL, NULL, 50);
+	snprintf(path, sizeof(path), "%s/bus", f.dir);
+	assert_int_equal(unlink(path), 0);
+	start(&f, "ok", UNTIL_DEADLINE_MS, &o);
+	assert_true(loop_until(f.loop, is_done, &o));
+	assert_int_equal(o.err.code, 0);
+	scope_expect(f.bus); /* it is there */
+	teardown(&f);
+}
+
 /* systemd goes away in the middle and comes back; and does not come back. */
 static void test_lost_connection(void **state)
 {
@@ -365,6 +384,7 @@ static void test_nobody_there(void **state)
 	setenv("XENDMD_SYSTEMD", "unix:path=/nowhere/bus", 1);
 	assert_int_equal(loop_new(&loop), 0);
 	assert_int_equal(scope_bus_new(&bus, loop), 0);
+	scope_expect(bus);
 	assert_int_equal(scope_start(bus, 1, "x", 1, &limits, 300, on_done, &o, &job), 0);
 	scope_stop(bus, 2);
 	assert_true(loop_until(loop, is_done, &o));
@@ -381,6 +401,7 @@ int main(void)
 		cmocka_unit_test(test_cgroup_files),
 		cmocka_unit_test(test_plain),
 		cmocka_unit_test(test_played),
+		cmocka_unit_test(test_expected),
 		cmocka_unit_test(test_lost_connection),
 		cmocka_unit_test(test_nobody_there),
 	};
