@@ -22,6 +22,8 @@
 #include "lib/log.h"
 #include "proto/qmppolicy.h"
 
+#define STATUS_DELAY_MS 1000
+
 const char *argp_program_version = "xendmd " PROJECT_VERSION;
 
 struct options {
@@ -76,6 +78,7 @@ struct program {
 	struct loop_timer watchdog, status;
 	int64_t watchdog_ms;
 	bool leaving;
+	char told[64]; /* the last status */
 };
 
 static void on_left(void *ctx)
@@ -112,19 +115,24 @@ static void tell_status(void *arg)
 {
 	struct program *p = arg;
 	unsigned domains, running;
+	char status[sizeof(p->told)];
 
 	manager_counts(p->manager, &domains, &running);
-	sd_notifyf(0, "STATUS=%u domain%s, %u device model%s of ours running", domains,
+	snprintf(status, sizeof(status), "%u domain%s, %u device model%s of ours running", domains,
 		domains == 1 ? "" : "s", running, running == 1 ? "" : "s");
+	if (strcmp(status, p->told)) {
+		memcpy(p->told, status, sizeof(status));
+		sd_notifyf(0, "STATUS=%s", status);
+	}
 }
 
-/* Many changes a moment make one message. */
+/* Many changes a moment make one message: systemd tells all who watch it of each. */
 static void on_change(void *ctx)
 {
 	struct program *p = ctx;
 
 	if (!p->status.event) {
-		loop_timer_start(p->loop, &p->status, 200, tell_status, p);
+		loop_timer_start(p->loop, &p->status, STATUS_DELAY_MS, tell_status, p);
 	}
 }
 
