@@ -121,7 +121,7 @@ static void tell_status(void *arg)
 	snprintf(status, sizeof(status), "%u domain%s, %u device model%s of ours running", domains,
 		domains == 1 ? "" : "s", running, running == 1 ? "" : "s");
 	if (strcmp(status, p->told)) {
-		memcpy(p->told, status, sizeof(status));
+		memcpy(p->told, status, strlen(status) + 1);
 		sd_notifyf(0, "STATUS=%s", status);
 	}
 }
