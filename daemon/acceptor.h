@@ -3,8 +3,8 @@
 #pragma once
 
 /*
- * Accepts the clients of a listening socket: a bounded number a turn. When descriptors or memory run
- * out it says so and waits, as the pending connection would wake the loop for ever.
+ * Accepts the clients of a listening socket: a bounded number a turn. When descriptors or memory
+ * run out it says so and waits, as the pending connection would wake the loop for ever.
  */
 #include <stdbool.h>
 

@@ -123,12 +123,12 @@
 	(256 * 1024) /* with so much unread no further call of that client begins */
 #define LIMIT_CONTROL_READ_BYTES (64 * 1024) /* one client, one turn */
 #define LIMIT_CONTROL_CALLS_PER_TURN 16	     /* of one client */
-#define LIMIT_ACCEPTS_PER_TURN 16	    /* of one listening socket */
-#define LIMIT_ACCEPT_PAUSE_MS 1000	    /* after descriptors ran out */
-#define LIMIT_CONTROL_WATCH_MS 100	    /* between two lists to one watcher */
-#define LIMIT_LOG_REPLY_BYTES (1024 * 1024) /* of a log, in one reply */
-#define LIMIT_LOG_LINE_BYTES (16 * 1024)    /* longer lines of a log are told in pieces */
-#define LIMIT_LOG_SCAN_BYTES (4096 * 1024)  /* how far back the first line is looked for */
+#define LIMIT_ACCEPTS_PER_TURN 16	     /* of one listening socket */
+#define LIMIT_ACCEPT_PAUSE_MS 1000	     /* after descriptors ran out */
+#define LIMIT_CONTROL_WATCH_MS 100	     /* between two lists to one watcher */
+#define LIMIT_LOG_REPLY_BYTES (1024 * 1024)  /* of a log, in one reply */
+#define LIMIT_LOG_LINE_BYTES (16 * 1024)     /* longer lines of a log are told in pieces */
+#define LIMIT_LOG_SCAN_BYTES (4096 * 1024)   /* how far back the first line is looked for */
 #define LIMIT_EVENTS_KEPT 4096
 #define LIMIT_EXITS_KEPT 1000
 #define LIMIT_LOG_TAIL_BYTES 4096 /* of a device model's log, in reasons and exit records */
