@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-FileCopyrightText: The xendmd authors
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# lab: long timeout=900
+# lab: long timeout=1500
 #
 # What xl does with guests whose device_model_override is dm-handoff, beside xl-handoff: renamed, shut
 # down by their power button, two at once, ten in a row, destroyed while they start, with a definition,
