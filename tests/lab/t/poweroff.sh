@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-FileCopyrightText: The xendmd authors
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# lab: after-poweroff timeout=240
+# lab: after-poweroff timeout=600
 #
 # dom0 is powered off while a guest runs whose shutdown takes 20 s: its device model and the daemon
 # outlive it. The unit "guests" stands for xendomains.service, by which device models are ordered.
@@ -51,7 +51,7 @@ make_guests_unit()
 		RemainAfterExit=yes
 		ExecStart=/bin/true
 		ExecStop=/run/lab/guests-stop
-		TimeoutStopSec=120
+		TimeoutStopSec=400
 	END
 	systemctl daemon-reload
 	systemctl start xendomains.service || fail "start of the unit"
@@ -81,4 +81,4 @@ xl unpause "$DOMID" 2>/dev/null
 write_guests_stop
 trap - EXIT
 systemctl poweroff
-sleep 200
+sleep 550
